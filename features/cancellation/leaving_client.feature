@@ -1,0 +1,41 @@
+@cancellation
+Feature: A request that nobody waits for ends
+  People close the window and programs give up. An answer that nobody reads must not hold a place
+  that someone else waits for, and operators must see how many there were.
+
+  Rule: Within 2 seconds of a client leaving, its worker stops and its slot serves someone else
+
+    Scenario Outline: A client that <asks> and leaves disturbs nobody
+      Given a <backend> deployment with 1 worker that serves 2 requests at once
+      And a neighbour that streams 600 tokens
+      And a client that <asks>
+      When the client leaves while its answer is being generated
+      Then its worker stops working on it within 2 seconds
+      And a newcomer is served within 2 seconds
+      And the neighbour receives each of the 600 tokens exactly once
+      And the frontend and the worker each count exactly 1 cancellation
+
+      @vllm @smoke
+      Examples: vLLM
+        | backend | asks                          |
+        | vllm    | streams a chat of 2000 tokens |
+
+      @vllm
+      Examples: vLLM
+        | backend | asks                         |
+        | vllm    | awaits a chat of 2000 tokens |
+        | vllm    | awaits 2000 tokens           |
+
+      @sglang
+      Examples: SGLang
+        | backend | asks                          |
+        | sglang  | streams a chat of 2000 tokens |
+        | sglang  | awaits a chat of 2000 tokens  |
+        | sglang  | awaits 2000 tokens            |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend | asks                          |
+        | trtllm  | streams a chat of 2000 tokens |
+        | trtllm  | awaits a chat of 2000 tokens  |
+        | trtllm  | awaits 2000 tokens            |

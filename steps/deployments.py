@@ -1,0 +1,29 @@
+"""What is under test."""
+
+from behave import given, register_type
+from behave.runner import Context
+
+from support.spec import Backend, Plane
+from support.phrases import TYPES
+
+register_type(**TYPES)
+
+
+@given("a {backend:Backend} deployment with {workers:d} workers that allows {limit:Count} migrations")
+def deployment(context: Context, backend: Backend, workers: int, limit: int) -> None:
+    context.world.deploy(backend=backend, workers=workers, migration_limit=limit)
+
+
+@given("a {backend:Backend} deployment with {workers:d} workers that allows {limit:Count} migrations, over {plane:Plane}")
+def deployment_over(context: Context, backend: Backend, workers: int, limit: int, plane: Plane) -> None:
+    context.world.deploy(backend=backend, workers=workers, migration_limit=limit, request_plane=plane)
+
+
+@given("a {backend:Backend} deployment with 1 worker that serves {slots:d} requests at once")
+def single_worker(context: Context, backend: Backend, slots: int) -> None:
+    context.world.deploy(backend=backend, workers=1, slots=slots)
+
+
+@given("a {backend:Backend} deployment with 1 worker that schedules like {backend_again} and serves {slots:d} at once")
+def scheduling_worker(context: Context, backend: Backend, backend_again: str, slots: int) -> None:
+    context.world.deploy(backend=backend, workers=1, slots=slots, engine="mocker")

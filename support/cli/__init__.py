@@ -1,0 +1,1 @@
+"""The command line, `./specs`: what people type."""

@@ -1,0 +1,95 @@
+"""`./specs test`: every check of the project, one after the other, and what each said last."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from support.settings import ROOT
+
+LAST_LINE = r".+"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A program to run, and which of its lines sum it up (a regular expression; the last ones that match)."""
+
+    name: str
+    command: Sequence[str]
+    closing: str = LAST_LINE
+
+
+PYTHON = (sys.executable, "-m")
+CHECKS = (
+    Check(name="style", command=(*PYTHON, "ruff", "check")),
+    Check(name="format", command=(*PYTHON, "ruff", "format", "--check")),
+    Check(name="types", command=(*PYTHON, "mypy")),
+    Check(name="tests, and the features as text", command=(*PYTHON, "pytest")),
+    Check(
+        name="specifications, a real selection",
+        command=(sys.executable, "-P", "-m", "support.cli", "run", "-t", "@smoke"),
+        closing=r"\d+ (feature|rule|scenario|step)s? passed.*|Took .*|specs: .*",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a check ended. status: its exit status. seconds: how long it took."""
+
+    name: str
+    status: int
+    seconds: float
+    closing: list[str]
+
+    def __str__(self) -> str:
+        verdict = "ok" if self.status == 0 else f"FAILED (exit status {self.status})"
+        return f"{verdict:<4} {self.name}, {self.seconds:.1f} s"
+
+
+def check(checks: Sequence[Check] = CHECKS) -> int:
+    """Run all, print a summary with each runner's closing lines, and return the status of the first that failed."""
+    outcomes = [_run(one) for one in checks]
+    print("\n== summary")
+    for outcome in outcomes:
+        print(outcome, *outcome.closing, sep="\n     ")
+    return next((outcome.status for outcome in outcomes if outcome.status != 0), 0)
+
+
+def _run(check: Check) -> Outcome:
+    print(f"\n== {check.name}: {' '.join(check.command[1:])}", flush=True)
+    start = time.monotonic()
+    lines: list[str] = []
+    with _started(check.command) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line.strip())
+    status = process.returncode if process.returncode >= 0 else 128 - process.returncode
+    return Outcome(
+        name=check.name, status=status, seconds=time.monotonic() - start, closing=_closing(check.closing, lines)
+    )
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[str]:
+    """With one pipe for both streams, so that lines keep their order. It ends when this process is killed."""
+    return subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "--", *command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+
+
+def _closing(pattern: str, lines: Sequence[str]) -> list[str]:
+    matching = [line for line in lines if re.fullmatch(pattern, line)]
+    return matching[-1:] if pattern == LAST_LINE else matching[-6:]

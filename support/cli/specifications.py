@@ -1,0 +1,88 @@
+"""Running specifications: look at what the user asked for, then become behave inside the lab."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from support.errors import UsageError
+from support.local.installed import dynamo_python
+from support.settings import ROOT, Settings
+from support.tags import check_expression, with_default_selection
+
+FOLDERS = ("log_dir", "etcd")
+"""Settings whose relative value means the user's folder, not the project's, where behave runs."""
+
+
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Become `python -m behave` with these arguments and the default selection. UsageError before anything starts."""
+    argv = behave_arguments(arguments, cwd=Path.cwd())
+    settings = settings_of(list(values(arguments, "-D", "--define")))
+    if settings.target == "local" and settings.engine != "real":
+        dynamo_python(settings.dynamo)
+    os.chdir(ROOT)
+    command = [sys.executable, "-m", "behave", *argv]
+    if settings.target == "local":
+        _enter_lab(command)
+    os.execv(command[0], command)
+
+
+def behave_arguments(arguments: Sequence[str], *, cwd: Path) -> list[str]:
+    """What behave is called with in the project's folder by one who typed `arguments` in `cwd`."""
+    tags = list(values(arguments, "-t", "--tags"))
+    check_expression(tags)
+    added = with_default_selection(tags)[len(tags) :]
+    return [*_seen_from_root(arguments, cwd), *(f"--tags={expression}" for expression in added)]
+
+
+def settings_of(definitions: Sequence[str]) -> Settings:
+    """From the values of -D. A key alone means true."""
+    return Settings.read(dict(_definition(definition) for definition in definitions))
+
+
+def values(arguments: Sequence[str], short: str, long: str) -> Iterator[str]:
+    """Values of an option in all the ways it can be written: `-tX`, `-t X`, `--tags=X`, `--tags X`."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in (short, long):
+            value = next(rest, None)
+            if value is None:
+                raise UsageError(f"{argument} needs a value after it")
+            yield value
+        elif argument.startswith(f"{long}="):
+            yield argument.removeprefix(f"{long}=")
+        elif argument.startswith(short):
+            yield argument.removeprefix(short)
+
+
+def _definition(text: str) -> tuple[str, str]:
+    key, equals, value = text.strip("\"'").partition("=")
+    if not key.strip():
+        raise UsageError(f"-D {text!r}: write -D KEY=VALUE, such as -D request_plane=nats")
+    return key.strip(), value.strip() if equals else "true"
+
+
+def _seen_from_root(arguments: Sequence[str], cwd: Path) -> list[str]:
+    """Paths that the user named from another folder, as they are from the project's."""
+    if cwd == ROOT:
+        return list(arguments)
+    return [_absolute(argument, cwd) for argument in arguments]
+
+
+def _absolute(argument: str, cwd: Path) -> str:
+    key, equals, value = argument.partition("=")
+    if equals and key.removeprefix("-D") in FOLDERS:
+        return f"{key}={cwd / Path(value).expanduser()}"
+    path, colon, line = argument.partition(":")
+    return f"{cwd / path}{colon}{line}" if path.strip(".") and (cwd / path).exists() else argument
+
+
+def _enter_lab(command: list[str]) -> None:
+    """Go on in a lab; return where there can be none (scenarios that need one are then skipped, with the reason)."""
+    from support.local import lab
+
+    if lab.unavailable() is None:
+        lab.enter(command)

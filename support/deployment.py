@@ -1,0 +1,171 @@
+"""Target, deployment, component: the interface that steps use and that every target implements.
+
+Nothing here says whether a component is a process or a pod: no path, pid or port leaves a target, apart from
+`Component.pid`, which is for evidence. `support.local` implements it for this machine.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from support.errors import DeploymentError, UsageError
+from support.metrics import Metrics
+from support.spec import GENERATING, DeploymentSpec, Role
+from support.waiting import eventually
+
+
+class Component(ABC):
+    """One named part of a deployment, named as its pod would be: `frontend-0`, `vllm-worker-1`, `etcd-0`."""
+
+    name: str
+    role: Role
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it at once (SIGKILL), and return when it is seen gone. FaultError when it was not running."""
+
+    @abstractmethod
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM), and return at once; it drains as it promises to."""
+
+    @abstractmethod
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): it holds its connections and answers nothing. Returns when it is seen frozen."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Let a frozen component go on. Returns when it is seen running; does nothing to one that is not frozen."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Start it again with what it had (kill it first if it runs). Returns when it is up as far as itself can tell."""
+
+    @abstractmethod
+    def logs(self) -> str:
+        """All it has written since the scenario took the deployment, colour codes removed."""
+
+    @abstractmethod
+    def metrics(self) -> Metrics:
+        """One scrape, now. ConnectionError when it does not answer."""
+
+    @property
+    @abstractmethod
+    def running(self) -> bool:
+        """There is a process, frozen or not."""
+
+    @property
+    @abstractmethod
+    def pid(self) -> int:
+        """Its process, for evidence. DeploymentError when there is none."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Its address on the deployment's network, without a port."""
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A worker as the frontend's discovery knows it."""
+
+    id: int
+    component: str
+    """Dynamo's component name: "backend", "prefill"."""
+    address: str
+    """Of the worker that serves it, without a port; on the NATS plane empty."""
+
+
+class Deployment(ABC):
+    """What is under test, from one `DeploymentSpec`."""
+
+    spec: DeploymentSpec
+    components: dict[str, Component]
+    model: str
+    """Name under which clients ask for the model."""
+    base_url: str
+    """Where clients of this run reach frontend-0, without a trailing slash."""
+
+    def component(self, name: str) -> Component:
+        """The component of that name; a UsageError that lists what there is."""
+        try:
+            return self.components[name]
+        except KeyError:
+            raise UsageError(f"no component {name!r} in this deployment: it has {', '.join(self.components)}") from None
+
+    def of_role(self, *roles: Role) -> list[Component]:
+        """The components of these roles, by name."""
+        return [component for component in self.components.values() if component.role in roles]
+
+    @property
+    def frontend(self) -> Component:
+        return self.component("frontend-0")
+
+    @property
+    def workers(self) -> list[Component]:
+        """Everything that generates: aggregated, prefill and decode workers."""
+        return self.of_role(*GENERATING)
+
+    @abstractmethod
+    def instances(self) -> list[Instance]:
+        """The frontend's own list of workers that it would send requests to, now."""
+
+    @abstractmethod
+    def serving_workers(self, request_id: str) -> list[Component]:
+        """The workers that now work on the request, by observation: empty when none does (yet, or any more)."""
+
+    def serving_worker(self, request_id: str) -> Component:
+        """The one worker that generates for the request. DeploymentError when that cannot be seen within 5 s."""
+
+        def generating() -> list[Component]:
+            return [worker for worker in self.serving_workers(request_id) if worker.role in ("worker", "decode")]
+
+        found = eventually(
+            generating, within=5, describe=f"a worker is seen to serve request {request_id}", error=DeploymentError
+        )
+        if len(found) > 1:
+            raise DeploymentError(f"request {request_id} is on more than one worker: {', '.join(w.name for w in found)}")
+        return found[0]
+
+    @abstractmethod
+    def ready(self) -> None:
+        """Return when every component is up and the frontend would serve the model with all workers of the spec."""
+
+    @abstractmethod
+    def ailments(self) -> list[str]:
+        """Why this deployment is not as good as new (something down, frozen, in flight); empty when it is."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it and take away everything of it. Safe to call twice."""
+
+
+class Target(ABC):
+    """Where deployments live: this machine, or a Kubernetes cluster."""
+
+    name: str
+
+    @abstractmethod
+    def unavailable(self, spec: DeploymentSpec) -> str | None:
+        """Why a deployment of this spec cannot be had here, in one sentence; None when it can."""
+
+    @abstractmethod
+    def deployment(self, spec: DeploymentSpec) -> Deployment:
+        """A ready deployment of that spec, used by one scenario at a time; from the pool when a good one is there."""
+
+    @abstractmethod
+    def release(self, deployment: Deployment) -> list[str]:
+        """Take it back: into the pool when it is as good as new, else away. Returns its ailments."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, str]:
+        """Versions and machine, for the report's environment block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every deployment and take away everything of this run. Safe to call twice."""
+
+

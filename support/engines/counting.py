@@ -1,0 +1,290 @@
+"""The counting engine: a Dynamo worker whose every token is known beforehand.
+
+It generates t+1, t+2, t+3, ... from the last token t of the prompt, so one lost, repeated or reordered token shows as a
+gap. Dynamo migrates a request by replaying prompt and tokens so far on another worker: counting goes on where it was.
+It needs no GPU and is of use to anyone who develops Dynamo itself. Run it in an environment that has ai-dynamo 1.4 or
+newer, beside a frontend and etcd:
+
+    python support/engines/counting.py --model-path FOLDER --model-name NAME --tokens-per-second 50 --slots 16
+
+A worker runs at most `--slots` requests at once, and no more than its KV blocks can hold (prompt and token budget,
+16 tokens a block, reserved on admission); the next ones wait in order of arrival. A cancelled request leaves the queue,
+or its slot, at once. Each request is logged as the real backend would ("Decode Request ID: ...", "Aborted Request ID:
+..."). `--disaggregation-mode prefill` answers with one token and a hand-over; `decode` goes on from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import uuid
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from dynamo._core import Context
+from dynamo.common.backend.disagg import enforce_prefill_max_tokens, require_prefill_result
+from dynamo.common.backend.engine import EngineConfig, GenerateChunk, GenerateRequest, LLMEngine, LlmRegistration
+from dynamo.common.backend.health_check import build_health_check_payload, is_probe
+from dynamo.common.backend.metrics import register_engine_registry
+from dynamo.common.backend.publisher import ComponentSnapshot
+from dynamo.common.backend.run import run
+from dynamo.common.backend.worker import WorkerConfig
+from dynamo.common.constants import DisaggregationMode
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+logger = logging.getLogger(__name__)
+
+VOCABULARY = 32_000
+FIRST = 3
+"""Tokens below it are <unk>, <s> and </s>; counting goes round from VOCABULARY - 1 to it."""
+BLOCK_SIZE = 16
+CONTEXT_LENGTH = 32_768
+DEFAULT_MAX_TOKENS = 16
+TAKEN = {
+    "vllm": {"agg": "Decode Request ID", "prefill": "Prefill Request ID", "decode": "Decode Request ID"},
+    "sglang": {"agg": "New Request ID", "prefill": "New Request ID", "decode": "New Request ID"},
+    "trtllm": {
+        "agg": "AggregatedHandler Request ID",
+        "prefill": "Prefill Request ID",
+        "decode": "Decode Request ID",
+    },
+}
+"""What each real backend writes when it takes a request up, by role (their handlers in ai-dynamo 1.4.2)."""
+
+
+def after(token: int) -> int:
+    """The token that follows `token`."""
+    return token + 1 if FIRST <= token + 1 < VOCABULARY else FIRST
+
+
+class Slots:
+    """Admission to the engine: a number of slots and of KV blocks, first come first served."""
+
+    def __init__(self, *, slots: int, blocks: int) -> None:
+        self.slots, self.blocks = slots, blocks
+        self.running = 0
+        self.used_blocks = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def take(self, blocks: int) -> None:
+        """Wait for a slot and this many blocks. Leave the queue by cancelling the wait."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((blocks, turn))
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back(blocks)
+            else:
+                self._waiting.remove((blocks, turn))
+                self._admit()
+            raise
+
+    def give_back(self, blocks: int) -> None:
+        self.running -= 1
+        self.used_blocks -= blocks
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self.running < self.slots and self.used_blocks + self._waiting[0][0] <= self.blocks:
+            blocks, turn = self._waiting.popleft()
+            self.running += 1
+            self.used_blocks += blocks
+            turn.set_result(None)
+
+
+class CountingEngine(LLMEngine):
+    """Counts on from the last prompt token, at `tokens_per_second` for each request."""
+
+    def __init__(
+        self, *, model: str, backend: str, mode: DisaggregationMode, tokens_per_second: float, slots: int, blocks: int
+    ) -> None:
+        self._model = model
+        self._mode = mode
+        self._taken = TAKEN[backend][mode.value]
+        self._interval = 1 / tokens_per_second
+        self._slots = Slots(slots=slots, blocks=blocks)
+        self._publisher: Any = None
+        self._registry = CollectorRegistry()
+        self._tokens = Counter("counting_engine_tokens", "Tokens generated", registry=self._registry)
+        self._aborted = Counter("counting_engine_aborted", "Requests cancelled", registry=self._registry)
+        running = Gauge("counting_engine_running_requests", "Requests that hold a slot", registry=self._registry)
+        running.set_function(lambda: self._slots.running)
+        waiting = Gauge("counting_engine_waiting_requests", "Requests that wait for one", registry=self._registry)
+        waiting.set_function(lambda: self._slots.waiting)
+        used = Gauge("counting_engine_used_blocks", "KV blocks in use", registry=self._registry)
+        used.set_function(lambda: self._slots.used_blocks)
+
+    @classmethod
+    async def from_args(cls, argv: list[str] | None = None) -> tuple[CountingEngine, WorkerConfig]:
+        args = _arguments().parse_args(argv)
+        mode = DisaggregationMode(args.disaggregation_mode)
+        engine = cls(
+            model=args.model_path,
+            backend=args.backend,
+            mode=mode,
+            tokens_per_second=args.tokens_per_second,
+            slots=args.slots,
+            blocks=args.blocks,
+        )
+        engine._served_name = args.model_name
+        return engine, WorkerConfig(
+            namespace=args.namespace,
+            component="prefill" if mode == DisaggregationMode.PREFILL else "backend",
+            endpoint="generate",
+            model_name=args.model_path,
+            served_model_name=args.model_name,
+            request_plane=args.request_plane,
+            disaggregation_mode=mode,
+        )
+
+    _served_name: str
+
+    async def start(self, worker_id: int) -> EngineConfig:
+        logger.info("Counting engine %x: %d slots, %d blocks", worker_id, self._slots.slots, self._slots.blocks)
+        return EngineConfig(
+            model=self._model,
+            served_model_name=self._served_name,
+            llm=LlmRegistration(
+                context_length=CONTEXT_LENGTH,
+                kv_cache_block_size=BLOCK_SIZE,
+                total_kv_blocks=self._slots.blocks,
+                max_num_seqs=self._slots.slots,
+                max_num_batched_tokens=CONTEXT_LENGTH,
+            ),
+        )
+
+    async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
+        if self._mode == DisaggregationMode.DECODE and not is_probe(request):
+            require_prefill_result(request, self._mode)
+        if self._mode == DisaggregationMode.PREFILL:
+            enforce_prefill_max_tokens(request)
+        prompt = request["token_ids"]
+        budget = (request.get("stop_conditions") or {}).get("max_tokens") or DEFAULT_MAX_TOKENS
+        blocks = -(-(len(prompt) + budget) // BLOCK_SIZE)
+        if blocks > self._slots.blocks:
+            raise ValueError(f"the request needs {blocks} KV blocks, this worker has {self._slots.blocks}")
+        logger.info("%s: %s", self._taken, context.id())
+        sent = 0
+        try:
+            async with self._slot(blocks, context) as admitted:
+                if admitted:
+                    async for token in self._count(prompt[-1] if prompt else 0, budget, context):
+                        sent += 1
+                        yield self._chunk(token, len(prompt), sent, last=sent == budget)
+        finally:
+            if sent < budget:
+                self._aborted.inc()
+                logger.info("Aborted Request ID: %s after %d tokens", context.id(), sent)
+        if sent < budget:
+            yield _last([], len(prompt), sent, "cancelled")
+
+    @asynccontextmanager
+    async def _slot(self, blocks: int, context: Context) -> AsyncIterator[bool]:
+        """A slot; False when the request was cancelled while it waited for one."""
+        turn = asyncio.ensure_future(self._slots.take(blocks))
+        stopped = asyncio.ensure_future(context.async_killed_or_stopped())
+        try:
+            await asyncio.wait({turn, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not turn.done():
+                yield False
+                return
+            self._publish()
+            yield True
+        finally:
+            stopped.cancel()
+            if turn.done() and not turn.cancelled():
+                self._slots.give_back(blocks)
+                self._publish()
+            else:
+                turn.cancel()
+
+    async def _count(self, token: int, budget: int, context: Context) -> AsyncIterator[int]:
+        """Tokens at their times: the n-th is due n intervals after the first was begun, however late others were."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        stopped = asyncio.ensure_future(context.async_killed_or_stopped())
+        try:
+            for number in range(1, budget + 1):
+                await asyncio.wait({stopped}, timeout=max(0.0, begun + number * self._interval - loop.time()))
+                if stopped.done():
+                    return
+                token = after(token)
+                self._tokens.inc()
+                yield token
+        finally:
+            stopped.cancel()
+
+    def _chunk(self, token: int, prompt: int, sent: int, *, last: bool) -> GenerateChunk:
+        if not last:
+            return {"token_ids": [token], "index": 0}
+        chunk = _last([token], prompt, sent, "length")
+        if self._mode == DisaggregationMode.PREFILL:
+            chunk["disaggregated_params"] = {"handle": uuid.uuid4().hex, "first_token": token}
+        return chunk
+
+    def component_metrics_dp_ranks(self) -> list[int]:
+        return [0]
+
+    def attach_snapshot_publisher(self, publisher: Any) -> None:
+        self._publisher = publisher
+        self._publish()
+
+    def _publish(self) -> None:
+        """Tell Dynamo's router how full this worker is."""
+        if self._publisher is not None:
+            used, total = self._slots.used_blocks, self._slots.blocks
+            snapshot = ComponentSnapshot(
+                kv_used_blocks=used, kv_total_blocks=total, gpu_cache_usage=used / total, dp_rank=0
+            )
+            self._publisher.publish(0, snapshot)
+
+    async def register_prometheus(self, metrics: Any) -> None:
+        register_engine_registry(metrics, self._registry)
+
+    async def health_check_payload(self) -> dict[str, Any] | None:
+        return build_health_check_payload(bos_token_id=1)
+
+    async def is_quiescent(self) -> bool:
+        return self._slots.running == 0
+
+    async def cleanup(self) -> None:
+        """Nothing is held beyond the process."""
+
+
+def _last(tokens: list[int], prompt: int, sent: int, reason: str) -> GenerateChunk:
+    usage = {"prompt_tokens": prompt, "completion_tokens": sent, "total_tokens": prompt + sent}
+    return {"token_ids": tokens, "index": 0, "finish_reason": reason, "completion_usage": usage}
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model-path", required=True, help="model folder: tokenizer, config, chat template")
+    parser.add_argument("--model-name", required=True, help="name under which clients ask for it")
+    parser.add_argument("--backend", choices=sorted(TAKEN), default="vllm", help="whose log lines to write")
+    parser.add_argument("--disaggregation-mode", choices=["agg", "prefill", "decode"], default="agg")
+    parser.add_argument("--request-plane", choices=["tcp", "nats"], default="tcp")
+    parser.add_argument("--namespace", default="dynamo")
+    parser.add_argument("--tokens-per-second", type=_positive, default=100.0, help="of each request (100)")
+    parser.add_argument("--slots", type=int, default=16, help="requests that run at once (16)")
+    parser.add_argument("--blocks", type=int, default=4096, help="KV blocks of 16 tokens (4096)")
+    return parser
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+if __name__ == "__main__":
+    run(CountingEngine)

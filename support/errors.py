@@ -1,0 +1,39 @@
+"""What can go wrong, by whose doing.
+
+    AssertionError            Dynamo broke a promise: the scenario *failed*
+    └── NotWithin             ... because something did not happen before its deadline
+
+    SpecsError                anything else: the scenario is an *error*, the run ends with status 2
+    ├── UsageError            the user asked for something that does not exist or contradicts itself
+    ├── Unavailable           this machine, target or version cannot do what was asked
+    ├── DeploymentError       the deployment under test did not start, or is not what its spec says
+    └── FaultError            a fault did not happen, or could not be taken back
+
+Every message is one sentence that names the thing and says what to do.
+"""
+
+from __future__ import annotations
+
+
+class SpecsError(Exception):
+    """Base of every error of our own; never raised itself."""
+
+
+class UsageError(SpecsError):
+    """The user did something wrong: an unknown key, tag, backend or version, a malformed value."""
+
+
+class Unavailable(SpecsError):
+    """What was asked cannot be done here; the message says why and how to get it."""
+
+
+class DeploymentError(SpecsError):
+    """The deployment under test did not become, or is no longer, what its spec says."""
+
+
+class FaultError(SpecsError):
+    """A fault did not have its effect, or could not be taken back: no promise can be judged."""
+
+
+class NotWithin(AssertionError):
+    """What was promised did not happen before its deadline; says what was seen last."""

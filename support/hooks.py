@@ -1,0 +1,163 @@
+"""What behave's hooks do; the one module of support, apart from the report, that knows behave."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from behave.model import Feature, Scenario
+from behave.tag_expression import make_tag_expression
+
+from support import tags
+from support.deployment import Target
+from support.errors import SpecsError, Unavailable, UsageError
+from support.known_defects import expect_known_defects
+from support.local import lab
+from support.local.target import LocalTarget
+from support.report.allure_results import ReportFormatter
+from support.report.html import build
+from support.settings import Settings, guide_environment
+from support.waiting import scale_deadlines
+from support.world import World
+
+Context = Any
+"""behave.runner.Context; it has no types."""
+
+
+class _Report(ReportFormatter):
+    """Writes results as scenarios end, and makes them one page at the end of the run."""
+
+    run: Run
+
+    def close(self) -> None:
+        super().close()
+        try:
+            page = build(self.run.results, self.run.settings.log_dir / "report.html", environment=self.run.facts())
+            print(f"report: {page}")
+        except SpecsError as error:
+            print(f"specs: no report: {error}", file=sys.stderr)
+
+
+class Run:
+    """One run of behave: settings, target, folders."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.results = settings.log_dir / "allure-results"
+        self.evidence = settings.log_dir / "evidence"
+        self._held = _hold(settings.log_dir)
+        for folder in (self.evidence, settings.log_dir / "deployments"):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.target: Target = LocalTarget(settings, logs=settings.log_dir / "deployments")
+        self._facts = self.target.facts()
+        self._folders: set[str] = set()
+
+    def facts(self) -> dict[str, str]:
+        """What the report says of this run: versions, machine, and every setting."""
+        settings = {f"-D {key}": value for key, value in (self.settings.shown() | guide_environment()).items()}
+        return self._facts | settings
+
+    def folder_of(self, scenario: Scenario) -> Path:
+        """A folder of its own for a scenario, named after it."""
+        name = base = _slug(scenario.name)
+        number = 1
+        while name in self._folders:
+            number += 1
+            name = f"{base}-{number}"
+        self._folders.add(name)
+        return self.evidence / name
+
+
+def before_all(context: Context) -> None:
+    """Check what the user asked for, enter the lab, open target and report."""
+    try:
+        settings = Settings.read(context.config.userdata)
+        if settings.target == "kubernetes":
+            raise Unavailable("the kubernetes target does not exist yet: leave -D target out")
+        context.config.tag_expression = _selection(context.config)
+        _refuse_nothing(context)
+        if not lab.inside() and lab.unavailable() is None:
+            lab.enter([sys.executable, *sys.orig_argv[1:]])
+        scale_deadlines(settings.timeout_scale)
+        context.run = Run(settings)
+    except SpecsError as error:
+        sys.exit(f"specs: {error}")
+    context.config.junit_directory = str(settings.log_dir / "junit")
+    report = _Report.into(context.run.results, context.config)
+    report.run = context.run
+    context._runner.formatters.append(report)
+
+
+def after_all(context: Context) -> None:
+    """Take the target away."""
+    context.run.target.close()
+
+
+def before_feature(context: Context, feature: Feature) -> None:
+    """Skip early, before anything is paid for, what this run cannot or shall not do; with the reason in a sentence."""
+    expect_known_defects(feature)
+    for scenario in feature.walk_scenarios():
+        reason = _not_here(set(scenario.effective_tags), context.run)
+        if reason:
+            scenario.skip(reason)
+
+
+def before_scenario(context: Context, scenario: Scenario) -> None:
+    run: Run = context.run
+    context.world = World(settings=run.settings, target=run.target, folder=run.folder_of(scenario))
+
+
+def after_scenario(context: Context, scenario: Scenario) -> None:
+    context.world.finish()
+
+
+def _selection(config: Any) -> Any:
+    """The user's tag expressions, and without what runs only when asked for."""
+    asked = [expression for expression in config.tags or [] if expression]
+    tags.check_expression(asked)
+    return make_tag_expression(tags.with_default_selection(asked), config.tag_expression_protocol)
+
+
+def _refuse_nothing(context: Context) -> None:
+    config = context.config
+    scenarios = [scenario for feature in context._runner.features for scenario in feature.walk_scenarios()]
+    if not any(scenario.should_run(config) for scenario in scenarios):
+        asked = " ".join(f"-t '{expression}'" for expression in config.tags or [])
+        raise UsageError(f"no scenario is selected of {len(scenarios)} by {asked or 'what was asked for'}: widen it")
+
+
+def _not_here(tagged: set[str], run: Run) -> str | None:
+    settings = run.settings
+    backends = tags.FAMILIES["backend"] & tagged
+    if settings.backend and backends and settings.backend not in backends:
+        return f"this run is for {settings.backend} only (-D backend)"
+    for need, value in (("target", settings.target), ("engine", settings.engine)):
+        wanted = sorted(tag.partition("=")[2] for tag in tagged if tag.startswith(f"use.with_{need}="))
+        if wanted and value not in wanted:
+            return f"it needs the {need} {' or '.join(wanted)}; this run is on {value}"
+    if "gpu" in tagged:
+        return "it needs a GPU, which this target has not"
+    if "k8s" in tagged and settings.target != "kubernetes":
+        return "it needs a Kubernetes cluster; this run is on the local target"
+    return None
+
+
+def _hold(log_dir: Path) -> IO[str]:
+    """The folder, for this run alone: two would empty each other's results."""
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        held = (log_dir / ".held").open("w")
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"another run writes to {log_dir}: wait for it, or give -D log_dir=FOLDER") from None
+    except OSError as failure:
+        raise Unavailable(f"cannot write to {log_dir} ({failure.strerror}): make room or give -D log_dir=FOLDER") from None
+    return held
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:100]

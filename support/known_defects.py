@@ -1,0 +1,74 @@
+"""Known defects of Dynamo: specified as promised, expected to fail, and missed when they pass.
+
+A scenario tagged `@known_defect` says why in its description, in a line that begins with "Known defect:".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from behave.model_type import Status
+
+from support.errors import UsageError
+from support.report.scenario_runs import Runner, Scenario, run_of
+
+TAG = "known_defect"
+MARK = "Known defect:"
+GONE = "The defect is gone"
+
+
+def expect_known_defects(feature: Any) -> None:
+    """Turn the verdicts of the feature's `@known_defect` scenarios; for the before_feature hook.
+
+    One that breaks its promise gets behave's status `xfailed` and does not fail the run. One that keeps it fails. One
+    that ends in an error (the environment, a fault, a hook) stays an error: nothing was learnt about the defect.
+    UsageError for a `@known_defect` without a reason.
+    """
+    for scenario in feature.walk_scenarios():
+        if is_known_defect(scenario):
+            reason_of(scenario)
+            run_of(scenario).judge(_judge)
+
+
+def is_known_defect(scenario: Scenario) -> bool:
+    """Tagged as one, by itself, its examples, rule or feature."""
+    return TAG in scenario.effective_tags
+
+
+def reason_of(scenario: Scenario) -> str:
+    """Why the scenario is expected to fail; UsageError when it does not say."""
+    for line in scenario.description:
+        if line.strip().startswith(MARK) and line.strip() != MARK:
+            return str(line).strip().removeprefix(MARK).strip()
+    raise UsageError(
+        f'{scenario.location}: "{scenario.name}" is tagged @{TAG} without a reason: '
+        f'add a line "{MARK} ..." below its name, or remove the tag'
+    )
+
+
+def _judge(scenario: Scenario, runner: Runner) -> bool:
+    if scenario.status is Status.failed:
+        _expected(scenario, runner)
+        return False
+    if scenario.status is Status.passed:
+        message = f'{GONE}: remove @{TAG} from "{scenario.name}", {scenario.location} ({reason_of(scenario)})'
+        scenario.exception = AssertionError(message)
+        scenario.error_message = message
+        scenario.set_status(Status.failed)
+        return True
+    return bool(scenario.status.has_failed())
+
+
+def _expected(scenario: Scenario, runner: Runner) -> None:
+    for step in scenario.all_steps:
+        if step.status is Status.failed:
+            step.status = Status.xfailed
+    scenario.set_status(Status.xfailed)
+    _let_summary_count_it(runner)
+
+
+def _let_summary_count_it(runner: Runner) -> None:
+    # behave 1.3.3 reserves the status xfailed, but its summary has no counter of that name and ends with a KeyError.
+    for reporter in runner.config.reporters:
+        for counters in ("scenario_summary", "step_summary"):
+            getattr(reporter, counters, {}).setdefault(Status.xfailed.name, 0)

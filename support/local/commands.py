@@ -1,0 +1,171 @@
+"""What each component of a local deployment runs: command line, environment, ports, and how it says that it is up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support.local import installed
+from support.local.model import MODEL_NAME, ModelFolder
+from support.local.network import Place
+from support.spec import DeploymentSpec, Role
+
+HTTP, SYSTEM = 8000, 9090
+"""Ports of a frontend and of a worker's system server, as in Dynamo's Kubernetes operator."""
+ETCD_CLIENT, ETCD_PEER = 2379, 2380
+NATS_CLIENT, NATS_MONITOR = 4222, 8222
+
+PORTS: dict[Role, tuple[int, ...]] = {
+    "frontend": (HTTP,),
+    "worker": (SYSTEM,),
+    "prefill": (SYSTEM,),
+    "decode": (SYSTEM,),
+    "etcd": (ETCD_CLIENT, ETCD_PEER),
+    "nats": (NATS_CLIENT, NATS_MONITOR),
+}
+METRICS: dict[Role, tuple[int, str]] = {
+    "frontend": (HTTP, "/metrics"),
+    "worker": (SYSTEM, "/metrics"),
+    "prefill": (SYSTEM, "/metrics"),
+    "decode": (SYSTEM, "/metrics"),
+    "etcd": (ETCD_CLIENT, "/metrics"),
+    "nats": (NATS_MONITOR, "/varz"),
+}
+UP: dict[Role, tuple[int, str]] = {
+    "frontend": (HTTP, "/live"),
+    "worker": (SYSTEM, "/metrics"),
+    "prefill": (SYSTEM, "/metrics"),
+    "decode": (SYSTEM, "/metrics"),
+    "etcd": (ETCD_CLIENT, "/health"),
+    "nats": (NATS_MONITOR, "/healthz"),
+}
+"""What answers 200 as soon as the component itself is up. A worker's /live and /health say 503 for ever without canary
+checks (measured on 1.4.2); whether it serves is for the frontend's instance list to tell."""
+
+_MOCKER_TOKENS_PER_SECOND = 100
+"""Of one request at --speedup-ratio 1, about; it varies with engine type and load."""
+_ENGINES = Path(__file__).parent.parent / "engines"
+_MODE = {"worker": "agg", "prefill": "prefill", "decode": "decode"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """How one component is started."""
+
+    argv: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What commands need to know of their deployment."""
+
+    spec: DeploymentSpec
+    places: Mapping[str, Place]
+    """By component name."""
+    model: ModelFolder
+    data: Path
+    """Folder for the data of etcd and NATS."""
+    etcd: Path
+    nats_server: Path
+
+    def etcds(self) -> list[str]:
+        return [name for name in self.places if name.startswith("etcd-")]
+
+
+def command(name: str, role: Role, surroundings: Surroundings) -> Command:
+    """The command of the component `name`."""
+    return _COMMANDS[role](name, role, surroundings)
+
+
+def _etcd(name: str, role: Role, around: Surroundings) -> Command:
+    place = around.places[name]
+    client, peer = f"http://{place.at(ETCD_CLIENT)}", f"http://{place.at(ETCD_PEER)}"
+    alone = len(around.etcds()) == 1
+    members = ",".join(f"{other}=http://{around.places[other].at(ETCD_PEER)}" for other in around.etcds())
+    options = {
+        "name": name,
+        "data-dir": str(around.data / name),
+        "listen-client-urls": client,
+        "advertise-client-urls": client,
+        "listen-peer-urls": peer,
+        "initial-advertise-peer-urls": peer,
+        "initial-cluster": members,
+        "initial-cluster-state": "new",
+        "logger": "zap",
+        # A single member only waits for its own election: 0.1 s of it instead of 1 s.
+        **({"heartbeat-interval": "10", "election-timeout": "100"} if alone else {}),
+    }
+    return Command([str(around.etcd), *(f"--{option}={value}" for option, value in options.items())])
+
+
+def _nats(name: str, role: Role, around: Surroundings) -> Command:
+    place = around.places[name]
+    ports = ["-a", place.address, "-p", str(place.port(NATS_CLIENT)), "-m", str(place.port(NATS_MONITOR))]
+    store = ["--jetstream", "--store_dir", str(around.data / name)]
+    return Command([str(around.nats_server), *ports, *store])
+
+
+def _frontend(name: str, role: Role, around: Surroundings) -> Command:
+    spec, place = around.spec, around.places[name]
+    options = [
+        *("--http-host", "0.0.0.0" if place.enter else place.address, "--http-port", str(place.port(HTTP))),
+        *("--request-plane", spec.request_plane),
+        *("--router-mode", spec.router_mode),
+        *("--migration-limit", str(spec.migration_limit)),
+    ]
+    if spec.migration_max_seq_len is not None:
+        options += ["--migration-max-seq-len", str(spec.migration_max_seq_len)]
+    if spec.prefill:
+        options += ["--enforce-disagg"]
+    python = installed.dynamo_python(spec.dynamo)
+    return Command([str(python), "-m", "dynamo.frontend", *options], _dynamo(name, around))
+
+
+def _worker(name: str, role: Role, around: Surroundings) -> Command:
+    spec = around.spec
+    environment = _dynamo(name, around) | {"DYN_SYSTEM_PORT": str(around.places[name].port(SYSTEM))}
+    python = str(installed.dynamo_python(spec.dynamo))
+    common = [
+        *("--model-path", str(around.model.snapshot), "--model-name", MODEL_NAME),
+        *("--request-plane", spec.request_plane, "--disaggregation-mode", _MODE[role]),
+    ]
+    if spec.engine == "counting":
+        engine = [
+            *("--backend", spec.backend, "--tokens-per-second", str(spec.tokens_per_second)),
+            *("--slots", str(spec.slots), "--blocks", str(spec.blocks)),
+        ]
+        return Command([python, str(_ENGINES / "counting.py"), *common, *engine], environment)
+    engine = [
+        *("--engine-type", spec.backend, "--speedup-ratio", f"{spec.tokens_per_second / _MOCKER_TOKENS_PER_SECOND:g}"),
+        *("--max-num-seqs", str(spec.slots), "--num-gpu-blocks-override", str(spec.blocks)),
+    ]
+    return Command([python, "-m", "dynamo.mocker", *common, *engine], environment)
+
+
+def _dynamo(name: str, around: Surroundings) -> dict[str, str]:
+    """Environment of frontends and workers."""
+    spec, place = around.spec, around.places[name]
+    nats = around.places["nats-0"]
+    shared = {"DYN_TCP_RPC_HOST": place.address, "DYN_TCP_RESPONSE_STREAM_HOST": place.address}
+    return {
+        "ETCD_ENDPOINTS": ",".join(f"http://{around.places[etcd].at(ETCD_CLIENT)}" for etcd in around.etcds()),
+        "NATS_SERVER": f"nats://{nats.at(NATS_CLIENT)}",
+        "HF_HOME": str(around.model.cache),
+        "HF_HUB_OFFLINE": "1",
+        "DYN_HEALTH_CHECK_ENABLED": str(spec.canary_health_checks).lower(),
+        "DYN_SDK_DISABLE_ANSI_LOGGING": "1",
+        **({} if place.enter else shared),
+        **dict(spec.environment),
+    }
+
+
+_COMMANDS = {
+    "etcd": _etcd,
+    "nats": _nats,
+    "frontend": _frontend,
+    "worker": _worker,
+    "prefill": _worker,
+    "decode": _worker,
+}

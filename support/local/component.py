@@ -1,0 +1,139 @@
+"""A component of a local deployment: a supervised process at a place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from support.deployment import Component
+from support.errors import DeploymentError
+from support.local.commands import METRICS, UP, Command
+from support.local.network import Place
+from support.local.process import SupervisedProcess
+from support.metrics import Metrics, Sample
+from support.spec import RestartPolicy, Role
+from support.waiting import eventually
+
+UP_WITHIN = 30.0
+"""Seconds that a component may take to be up by its own account."""
+_asking = httpx.Client(timeout=2, trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
+"""For questions of our own, over plain HTTP: no certificates to load, no connection that outlives its answer."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_LAST_LINES = 15
+
+
+class LocalComponent(Component):
+    """One process of the deployment, with the verbs that every target has."""
+
+    def __init__(
+        self,
+        name: str,
+        role: Role,
+        *,
+        place: Place,
+        command: Callable[[], Command],
+        environment: dict[str, str],
+        log: Path,
+        folder: Path,
+        restart: RestartPolicy,
+    ) -> None:
+        self.name, self.role = name, role
+        self.place = place
+        self.log = log
+        self._log_from = 0
+        told = command()
+        self.process = SupervisedProcess(
+            name,
+            [*place.enter, *told.argv],
+            log=log,
+            environment=environment | told.environment,
+            folder=folder,
+            restart=restart,
+        )
+
+    def start(self) -> None:
+        self.process.start()
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def terminate(self) -> None:
+        self.process.terminate()
+
+    def pause(self) -> None:
+        self.process.pause()
+
+    def resume(self) -> None:
+        self.process.resume()
+
+    def restart(self) -> None:
+        if self.running:
+            self.kill()
+        if not self.running:
+            self.start()
+        self.wait_until_up()
+
+    def stop(self) -> None:
+        """End it for good, when the deployment is taken away."""
+        self.process.stop()
+
+    @property
+    def running(self) -> bool:
+        return self.process.running
+
+    @property
+    def frozen(self) -> bool:
+        return self.process.frozen
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def address(self) -> str:
+        return self.place.address
+
+    def logs(self) -> str:
+        with self.log.open("rb") as file:
+            file.seek(self._log_from)
+            return _COLOUR.sub("", file.read().decode(errors="replace"))
+
+    def forget_logs(self) -> None:
+        """A new scenario begins: what was written so far is not its own."""
+        self._log_from = self.log.stat().st_size if self.log.exists() else 0
+
+    def metrics(self) -> Metrics:
+        port, path = METRICS[self.role]
+        answer = self.get(port, path)
+        if self.role == "nats":
+            numbers = {key: value for key, value in answer.json().items() if isinstance(value, int | float)}
+            return Metrics([Sample(f"nats_{key}", {}, float(value)) for key, value in numbers.items()], answer.text)
+        return Metrics.parse(answer.text)
+
+    def get(self, port: int, path: str) -> httpx.Response:
+        """Ask it over HTTP. ConnectionError when it does not answer within 2 s or answers with an error."""
+        try:
+            answer = _asking.get(f"http://{self.place.at(port)}{path}")
+            return answer.raise_for_status()
+        except httpx.HTTPError as failure:
+            raise ConnectionError(f"{self.name} does not answer {path}: {failure!r}") from failure
+
+    def wait_until_up(self) -> None:
+        """Return when it says that it is up. DeploymentError at once when it has ended, with its last lines."""
+        port, path = UP[self.role]
+
+        def is_up() -> bool:
+            self.insist_on_running()
+            return self.get(port, path).is_success
+
+        eventually(is_up, within=UP_WITHIN, describe=f"{self.name} is up", error=DeploymentError, interval=0.02)
+
+    def insist_on_running(self) -> None:
+        """DeploymentError with its last log lines when it has ended."""
+        if not self.running:
+            last = "\n".join(f"    {line}" for line in self.logs().splitlines()[-_LAST_LINES:])
+            ends = ", ".join(map(str, self.process.exits)) or "nothing"
+            raise DeploymentError(f"{self.name} ended (with {ends}) and is not running; its last lines were\n{last}")

@@ -1,0 +1,176 @@
+"""A deployment on this machine: etcd, NATS, frontends and workers as processes, started in that order."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.counts import in_flight
+from support.deployment import Component, Deployment, Instance
+from support.errors import DeploymentError
+from support.local import installed
+from support.local.commands import HTTP, PORTS, Surroundings, command
+from support.local.component import LocalComponent
+from support.local.model import MODEL_NAME, ModelFolder
+from support.local.network import Place, network
+from support.spec import GENERATING, DeploymentSpec, Role
+from support.waiting import eventually
+
+READY_WITHIN = 60.0
+_GIVEN = r'request received request_id=(\S+) .*x_request_id="{}"'
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a deployment writes. data: gone with the run. logs: kept as evidence."""
+
+    data: Path
+    logs: Path
+
+
+class LocalDeployment(Deployment):
+    """Started by its constructor as far as etcd and NATS being up; `ready` waits for the rest."""
+
+    def __init__(self, spec: DeploymentSpec, *, model: ModelFolder, folders: Folders, etcd_folder: Path | None) -> None:
+        self.spec = spec
+        self.model = MODEL_NAME
+        self._network = network()
+        self._folders = folders
+        self.components: dict[str, Component] = {}
+        try:
+            self._build(model, etcd_folder)
+            self.base_url = f"http://{self._local('frontend-0').place.at(HTTP)}"
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self, model: ModelFolder, etcd_folder: Path | None) -> None:
+        for folder in (self._folders.data, self._folders.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        roles = names(self.spec)
+        around = Surroundings(
+            spec=self.spec,
+            places={name: self._network.place(name, PORTS[role]) for name, role in roles.items()},
+            model=model,
+            data=self._folders.data,
+            etcd=installed.etcd(etcd_folder)[0],
+            nats_server=installed.nats_server()[0],
+        )
+        for name, role in roles.items():
+            self.components[name] = self._component(name, role, around, around.places[name])
+
+    def _component(self, name: str, role: Role, around: Surroundings, place: Place) -> LocalComponent:
+        return LocalComponent(
+            name,
+            role,
+            place=place,
+            command=lambda: command(name, role, around),
+            environment=_environment(self._folders.data),
+            log=self._folders.logs / f"{name}.log",
+            folder=self._folders.data,
+            restart=self.spec.restart,
+        )
+
+    def _start(self) -> None:
+        """etcd first: who finds none waits 1, 2, 4, ... s before asking again."""
+        first, then = self._locals("etcd", "nats"), self._locals("frontend", "worker", "prefill", "decode")
+        for component in first:
+            component.start()
+        for component in first:
+            component.wait_until_up()
+        for component in then:
+            component.start()
+
+    def ready(self) -> None:
+        for component in self._locals():
+            component.wait_until_up()
+        wanted = sum(self.spec.generating.values())
+
+        def serves() -> bool:
+            for component in self._locals():
+                component.insist_on_running()
+            frontend = self._local("frontend-0")
+            models = [model["id"] for model in frontend.get(HTTP, "/v1/models").json()["data"]]
+            there = self.instances()
+            assert len(there) == wanted, f"the frontend lists {len(there)} workers of {wanted}"
+            assert self.model in models or not wanted, f"the frontend lists the models {models}"
+            return True
+
+        eventually(serves, within=READY_WITHIN, describe=f"{self.spec} is ready", error=DeploymentError, interval=0.05)
+
+    def instances(self) -> list[Instance]:
+        answer = self._local("frontend-0").get(HTTP, "/health").json()
+        return [
+            Instance(one["instance_id"], one["component"], one["transport"].get("tcp", "").rpartition(":")[0])
+            for one in answer.get("instances", [])
+            if one["endpoint"] == "generate"
+        ]
+
+    def serving_workers(self, request_id: str) -> list[Component]:
+        """By the runtime's own log lines: the frontend gives the request an id of its own, under which each worker logs
+        that it received it and that it is done with it (seen in 1.4.2, every engine, at the default log level)."""
+        told = re.search(_GIVEN.format(re.escape(request_id)), self._local("frontend-0").logs())
+        if not told:
+            return []
+        begun, done = (f"push_handler: request {word} request_id={told[1]}" for word in ("received", "completed"))
+        logs = {worker: worker.logs() for worker in self._locals(*GENERATING) if worker.running}
+        return [worker for worker, log in logs.items() if log.count(begun) > log.count(done)]
+
+    def ailments(self) -> list[str]:
+        found = self.casualties()
+        if found:
+            return found
+        try:
+            wanted, there = sum(self.spec.generating.values()), len(self.instances())
+            if there != wanted:
+                found.append(f"the frontend lists {there} workers of {wanted}")
+            found += [f"{name} still works on {count:g} requests" for name, count in self.in_flight().items()]
+        except ConnectionError as failure:
+            found.append(str(failure))
+        return found
+
+    def casualties(self) -> list[str]:
+        """Components that are down, frozen, or not the ones that were started."""
+        down = [f"{one.name} is not running" for one in self._locals() if not one.running]
+        frozen = [f"{one.name} is frozen" for one in self._locals() if one.frozen]
+        replaced = [f"{one.name} ended and was started again" for one in self._locals() if one.process.exits and one.running]
+        return down + frozen + replaced
+
+    def in_flight(self) -> dict[str, float]:
+        """Requests that frontends and workers now work on, by component, only where there are any."""
+        counts = {one.name: in_flight(one.metrics()) for one in self._locals("frontend", *GENERATING)}
+        return {name: count for name, count in counts.items() if count}
+
+    def forget(self) -> None:
+        """A new scenario begins: logs start anew."""
+        for component in self._locals():
+            component.forget_logs()
+
+    def close(self) -> None:
+        for component in reversed(self._locals()):
+            component.stop()
+        self._network.close()
+
+    def _local(self, name: str) -> LocalComponent:
+        component = self.component(name)
+        assert isinstance(component, LocalComponent)
+        return component
+
+    def _locals(self, *roles: Role) -> list[LocalComponent]:
+        return [self._local(name) for name, one in self.components.items() if not roles or one.role in roles]
+
+
+def names(spec: DeploymentSpec) -> dict[str, Role]:
+    """Names of all components of such a deployment and their roles, in the order in which they start."""
+    counts: dict[Role, int] = {"etcd": spec.etcd_members, "nats": 1, "frontend": spec.frontends, **spec.generating}
+    prefix = {role: f"{spec.backend}-{role}" for role in spec.generating}
+    return {f"{prefix.get(role, role)}-{number}": role for role, count in counts.items() for number in range(count)}
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """A component inherits nothing of the user's environment but where programs are."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return kept | {"HOME": str(home), "TMPDIR": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,74 @@
+"""What the set-up installed, and where: Dynamo by version, etcd, nats-server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from support.errors import Unavailable
+from support.settings import ROOT
+
+DYNAMO_ENVIRONMENTS = ROOT / ".specs" / "dynamo"
+
+
+def dynamo_versions() -> list[str]:
+    """Installed versions of Dynamo, oldest first."""
+    found = [place.parents[1].name for place in DYNAMO_ENVIRONMENTS.glob("*/bin/python")]
+    return sorted(found, key=_numbers)
+
+
+def dynamo_python(version: str) -> Path:
+    """The interpreter of that Dynamo's environment. Unavailable, naming what there is, when it is not installed."""
+    python = DYNAMO_ENVIRONMENTS / version / "bin" / "python"
+    if not python.exists():
+        there = ", ".join(dynamo_versions()) or "none"
+        raise Unavailable(f"Dynamo {version} is not installed (there is {there}): './specs setup --dynamo {version}' gets it")
+    return python
+
+
+@cache
+def etcd(folder: Path | None = None) -> tuple[Path, str]:
+    """etcd and its version: the one in `folder`, else the newest of PATH and the installed wheel (3.5.1, old)."""
+    if folder is not None:
+        candidates = [folder / "etcd"]
+        if not os.access(candidates[0], os.X_OK):
+            raise Unavailable(f"there is no etcd in {folder}: -D etcd=FOLDER names the folder that holds the program etcd")
+    else:
+        candidates = _on_path("etcd")
+    if not candidates:
+        raise Unavailable("etcd is missing: './specs setup' installs it")
+    found = [(binary, _version(binary, "--version", r"etcd Version: (\S+)")) for binary in candidates]
+    return max(found, key=lambda one: _numbers(one[1]))
+
+
+@cache
+def nats_server() -> tuple[Path, str]:
+    """nats-server and its version."""
+    candidates = _on_path("nats-server")
+    if not candidates:
+        raise Unavailable("nats-server is missing: './specs setup' installs it")
+    return candidates[0], _version(candidates[0], "--version", r"v(\S+)")
+
+
+def _on_path(program: str) -> list[Path]:
+    """The program beside this interpreter (from a wheel) and the first on PATH, without doubles."""
+    beside, on_path = Path(sys.prefix) / "bin" / program, shutil.which(program)
+    found = {Path(candidate).resolve() for candidate in (beside, on_path) if candidate and Path(candidate).exists()}
+    return sorted(found)
+
+
+def _version(binary: Path, flag: str, pattern: str) -> str:
+    said = subprocess.run([binary, flag], capture_output=True, text=True)
+    match = re.search(pattern, said.stdout + said.stderr)
+    if not match:
+        raise Unavailable(f"{binary} {flag} does not tell its version: it said {(said.stdout + said.stderr).strip()[:100]!r}")
+    return match[1]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))

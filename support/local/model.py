@@ -1,0 +1,89 @@
+"""The model folder: tokenizer, config and chat template, generated, tiny, the same every time.
+
+Its vocabulary is the numbers themselves: token 1234 is the text "1234". Every token decodes to visible text, as the
+mocker needs (it emits about 1000-3000), and a counting answer can be read by a person. It is laid out as a snapshot in
+a Hugging Face cache, since Dynamo up to 1.3 looks the model's name up there.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+MODEL_NAME = "dynamo-fault-specs/counting"
+VOCABULARY = 32_000
+SPECIAL = ("<unk>", "<s>", "</s>")
+CONTEXT_LENGTH = 32_768
+_REVISION = "0" * 40
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A written model. cache: for HF_HOME. snapshot: for --model-path."""
+
+    cache: Path
+    snapshot: Path
+
+
+def write_model(cache: Path) -> ModelFolder:
+    """Write the model below `cache`."""
+    repository = cache / "hub" / f"models--{MODEL_NAME.replace('/', '--')}"
+    snapshot = repository / "snapshots" / _REVISION
+    snapshot.mkdir(parents=True, exist_ok=True)
+    (repository / "refs").mkdir(exist_ok=True)
+    (repository / "refs" / "main").write_text(_REVISION)
+    for name, content in _files().items():
+        (snapshot / name).write_text(json.dumps(content, indent=1 if name != "tokenizer.json" else None))
+    return ModelFolder(cache, snapshot)
+
+
+def _files() -> dict[str, object]:
+    return {
+        "tokenizer.json": _tokenizer(),
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "unk_token": "<unk>",
+            "bos_token": "<s>",
+            "eos_token": "</s>",
+            "model_max_length": CONTEXT_LENGTH,
+            "chat_template": "{% for message in messages %}{{ message['content'] }} {% endfor %}",
+        },
+        "config.json": {
+            "architectures": ["Qwen3ForCausalLM"],
+            "model_type": "qwen3",
+            "vocab_size": VOCABULARY,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "max_position_embeddings": CONTEXT_LENGTH,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "torch_dtype": "bfloat16",
+            "rms_norm_eps": 1e-6,
+            "rope_theta": 10000.0,
+        },
+        "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2},
+    }
+
+
+def _tokenizer() -> dict[str, object]:
+    added = [
+        {"id": i, "content": word, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+        for i, word in enumerate(SPECIAL)
+    ]
+    words = [*SPECIAL, *(str(number) for number in range(len(SPECIAL), VOCABULARY))]
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added,
+        "normalizer": None,
+        "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "post_processor": None,
+        "decoder": None,
+        "model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {word: i for i, word in enumerate(words)}},
+    }

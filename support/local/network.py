@@ -1,0 +1,126 @@
+"""Where a local component stands: an address, its ports, and how a process is started there.
+
+In the lab each component has a network namespace of its own on its deployment's bridge, as pods have. Where the
+machine refuses namespaces, components share loopback and get ports that are free.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import subprocess
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support.errors import Unavailable
+from support.local import lab
+
+HOSTS = Path("/etc/hosts")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one component stands."""
+
+    address: str
+    enter: tuple[str, ...] = ()
+    """Program and arguments that run what follows them there."""
+    ports: dict[int, int] = field(default_factory=dict)
+    """Standard port to the one in use here; a port that is not in it is itself."""
+
+    def port(self, standard: int) -> int:
+        return self.ports.get(standard, standard)
+
+    def at(self, standard: int) -> str:
+        """address:port of a standard port."""
+        return f"{self.address}:{self.port(standard)}"
+
+
+class Network(ABC):
+    """The network of one deployment."""
+
+    @abstractmethod
+    def place(self, name: str, ports: tuple[int, ...]) -> Place:
+        """A place for the component `name`, which will listen on these standard ports."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Take away every place. The processes there have ended before. Safe to call twice."""
+
+
+def network() -> Network:
+    """A new network of the best kind this process can have."""
+    return BridgedNetwork() if lab.inside() else SharedLoopback()
+
+
+class BridgedNetwork(Network):
+    """A bridge with one namespace per component: 10.77.N.0/24, standard ports."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self) -> None:
+        number = next(self._numbers)
+        if number > 254:
+            raise Unavailable("a run has had 254 deployments, as many as its address range holds: select fewer scenarios")
+        self.name = f"d{number}"
+        self._prefix = f"10.77.{number}"
+        self._hosts = itertools.count(2)
+        self._namespaces: list[str] = []
+        self._known: list[str] = []
+        _ip(
+            f"link add {self.name} type bridge",
+            f"addr add {self._prefix}.1/24 dev {self.name}",
+            f"link set {self.name} up",
+        )
+
+    def place(self, name: str, ports: tuple[int, ...]) -> Place:
+        del ports  # all of them are free in a namespace of its own
+        host = next(self._hosts)
+        address, namespace, veth = f"{self._prefix}.{host}", f"{name}.{self.name}", f"{self.name}v{host}"
+        _ip(
+            f"netns add {namespace}",
+            f"link add {veth} type veth peer name eth0 netns {namespace}",
+            f"link set {veth} master {self.name} up",
+            f"-n {namespace} link set lo up",
+            f"-n {namespace} addr add {address}/24 dev eth0",
+            f"-n {namespace} link set eth0 up",
+            f"-n {namespace} route add default via {self._prefix}.1",
+        )
+        self._namespaces.append(namespace)
+        self._name_in_hosts(f"{address} {namespace}\n")
+        return Place(address, ("nsenter", f"--net=/run/netns/{namespace}", "--"))
+
+    def close(self) -> None:
+        doomed, self._namespaces = self._namespaces, []
+        if doomed:
+            _ip(*(f"netns del {namespace}" for namespace in doomed), f"link del {self.name}")
+
+    def _name_in_hosts(self, line: str) -> None:
+        if HOSTS.exists():
+            with HOSTS.open("a") as hosts:
+                hosts.write(line)
+
+
+class SharedLoopback(Network):
+    """127.0.0.1 for everyone, with ports that were free when asked for."""
+
+    def place(self, name: str, ports: tuple[int, ...]) -> Place:
+        held = [socket.create_server(("127.0.0.1", 0)) for _ in ports]
+        try:
+            free = {standard: held_socket.getsockname()[1] for standard, held_socket in zip(ports, held, strict=True)}
+        finally:
+            for held_socket in held:
+                held_socket.close()
+        return Place("127.0.0.1", ports=free)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _ip(*commands: str) -> None:
+    """Run `ip` commands. One process each where one needs another namespace: -batch keeps to its own."""
+    for command in commands:
+        done = subprocess.run(["ip", *command.split()], capture_output=True, text=True)
+        if done.returncode:
+            raise Unavailable(f"'ip {command}' failed: {done.stderr.strip()}")

@@ -1,0 +1,186 @@
+"""One process of a deployment, kept by a thread of its own: started, watched, started again if its policy says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from support.errors import DeploymentError, FaultError, NotWithin
+from support.spec import RestartPolicy
+from support.waiting import eventually
+
+FIRST_BACK_OFF = 1.0
+LONGEST_BACK_OFF = 60.0
+STEADY = 60.0
+"""Back-off before a restart doubles like a kubelet's, from the second end on, and starts anew after a steady minute; a
+kubelet begins at 10 s."""
+
+
+class SupervisedProcess:
+    """A command that runs in a session of its own, its output appended to a file.
+
+    The kernel ends it when the thread that keeps it ends (setpriv --pdeathsig), so it cannot outlive this process.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str],
+        folder: Path,
+        restart: RestartPolicy = "never",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.exits: list[int] = []
+        """Status of each end so far, negative for a signal."""
+        self._argv = ["setpriv", "--pdeathsig", "KILL", *argv]
+        self._log = log
+        self._environment = dict(environment)
+        self._folder = folder
+        self._restart = restart
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._wanted = False
+        self._thread: threading.Thread | None = None
+        self._failure: OSError | None = None
+
+    def start(self) -> None:
+        """Start it and return when there is a process. DeploymentError when it cannot be executed."""
+        with self._changed:
+            self._wanted, self._failure = True, None
+            self._thread = threading.Thread(target=self._keep, name=f"keeper of {self.name}", daemon=True)
+            self._thread.start()
+            self._changed.wait_for(lambda: self._process or self._failure)
+        if self._failure:
+            raise DeploymentError(f"{self.name} could not be started: {self._failure}")
+
+    def stop(self) -> None:
+        """End it for good, without a grace period. Safe to call twice."""
+        with self._changed:
+            self._wanted = False
+            self._signal(signal.SIGKILL)
+            self._changed.notify_all()
+        if self._thread:
+            self._thread.join()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        process = self._process
+        if process is None:
+            raise DeploymentError(f"{self.name} is not running: it ended with {self.exits or 'nothing'}")
+        return process.pid
+
+    def kill(self) -> None:
+        """SIGKILL, and seen gone. FaultError when it was not running or is still there after 5 s."""
+        with self._changed:
+            if self._process is None:
+                raise FaultError(f"{self.name} cannot be killed: it is not running")
+            ends = len(self.exits)
+            self._signal(signal.SIGKILL)
+            if not self._changed.wait_for(lambda: len(self.exits) > ends, timeout=5):
+                raise FaultError(f"{self.name} was killed but is still there after 5 s")
+
+    def terminate(self) -> None:
+        """SIGTERM, and back at once. FaultError when it was not running."""
+        with self._changed:
+            if self._process is None:
+                raise FaultError(f"{self.name} cannot be terminated: it is not running")
+            self._signal(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """SIGSTOP, and seen stopped in every thread. FaultError otherwise."""
+        self._freeze(signal.SIGSTOP, stopped=True)
+
+    def resume(self) -> None:
+        """SIGCONT, and seen running. FaultError otherwise."""
+        self._freeze(signal.SIGCONT, stopped=False)
+
+    @property
+    def frozen(self) -> bool:
+        process = self._process
+        return process is not None and "T" in _states(process.pid)
+
+    def ended(self, *, within: float) -> int:
+        """The status of its next end, or its last one if it has already ended for good; NotWithin otherwise."""
+        eventually(lambda: not self.running, within=within, describe=f"{self.name} ends")
+        return self.exits[-1]
+
+    def _freeze(self, number: signal.Signals, *, stopped: bool) -> None:
+        pid = self.pid if self.running else None
+        if pid is None:
+            raise FaultError(f"{self.name} cannot be paused or resumed: it is not running")
+        self._signal(number)
+        wanted = "frozen" if stopped else "running"
+        try:
+            eventually(
+                lambda: (_states(pid) == {"T"}) if stopped else "T" not in _states(pid),
+                within=5,
+                describe=f"{self.name} is {wanted}",
+                interval=0.001,
+            )
+        except NotWithin as seen:
+            raise FaultError(str(seen)) from seen
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, number)
+
+    def _keep(self) -> None:
+        """Runs in the keeper's thread: the process's parent must live as long as it."""
+        back_off = 0.0
+        while True:
+            started = self._clock()
+            try:
+                with self._log.open("ab") as log, self._changed:
+                    self._process = process = self._spawn(log.fileno())
+                    self._changed.notify_all()
+            except OSError as failure:
+                with self._changed:
+                    self._failure = failure
+                    self._changed.notify_all()
+                return
+            status = process.wait()
+            with self._changed:
+                self.exits.append(status)
+                self._process = None
+                self._changed.notify_all()
+                if self._clock() - started > STEADY:
+                    back_off = 0.0
+                if self._restart == "never" or self._changed.wait_for(lambda: not self._wanted, timeout=back_off):
+                    return
+                back_off = min(max(FIRST_BACK_OFF, 2 * back_off), LONGEST_BACK_OFF)
+
+    def _spawn(self, log: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=self._environment,
+            cwd=self._folder,
+            start_new_session=True,
+        )
+
+
+def _states(pid: int) -> set[str]:
+    """State letter of each thread of a process (proc(5)); empty when it is gone."""
+    states = set()
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            states.add(thread.read_text().rpartition(")")[2].split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return states

@@ -1,0 +1,69 @@
+"""Folders outside the tree that one run writes to, and taking away those of runs that were killed.
+
+What is not a kernel object does not vanish with the lab: data of etcd and NATS, the model folder. It all lives below
+one folder per run, which the run holds locked; a folder that nobody holds is left over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from support.errors import Unavailable
+
+PREFIX = "dynamo-fault-specs-"
+_LOCK = "held"
+
+
+class Scratch:
+    """A folder of this run, deleted by `close`, or by the next run's `sweep` if this one is killed."""
+
+    def __init__(self) -> None:
+        try:
+            # Locked before it has the name that a sweep looks for.
+            unnamed = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
+            self._held: IO[str] = (unnamed / _LOCK).open("w")
+            fcntl.flock(self._held, fcntl.LOCK_EX)
+            self._held.write(str(os.getpid()))
+            self._held.flush()
+            self.path = unnamed.rename(unnamed.with_name(unnamed.name.removeprefix(".")))
+        except OSError as failure:
+            where = tempfile.gettempdir()
+            raise Unavailable(f"cannot write to {where} ({failure.strerror}): make room or set TMPDIR") from failure
+
+    def close(self) -> None:
+        """Delete it. Safe to call twice."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._held.close()
+
+    @staticmethod
+    def held_by(folder: Path) -> int | None:
+        """The process that holds such a folder, by its number where it was started; None when nobody does."""
+        return None if _left_over(folder) else int((folder / _LOCK).read_text())
+
+
+def sweep() -> list[Path]:
+    """Delete the folders of runs that are no more, of this user; returns them."""
+    return [folder for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*") if _left_over(folder) and _deleted(folder)]
+
+
+def _left_over(folder: Path) -> bool:
+    if folder.stat().st_uid != os.geteuid():
+        return False
+    try:
+        with (folder / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        return True  # Half deleted.
+    return True
+
+
+def _deleted(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()

@@ -1,0 +1,126 @@
+"""The local target: a pool of deployments on this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+from support.deployment import Deployment, Target
+from support.errors import DeploymentError, NotWithin, Unavailable
+from support.local import installed, lab
+from support.local.deployment import Folders, LocalDeployment
+from support.local.model import write_model
+from support.local.scratch import Scratch, sweep
+from support.settings import Settings
+from support.spec import DeploymentSpec
+from support.waiting import eventually
+
+IDLE = 2
+"""Deployments that wait in the pool at most; the least recently used one goes."""
+SETTLE = 2.0
+"""Seconds that a deployment may take, after a scenario, until nothing is in flight."""
+_COUNTING_SINCE = (1, 4)
+
+
+class LocalTarget(Target):
+    """Deployments as processes of this machine, all of one run below one scratch folder."""
+
+    name = "local"
+
+    def __init__(self, settings: Settings, *, logs: Path) -> None:
+        sweep()
+        self._settings = settings
+        self._logs = logs
+        self._scratch = Scratch()
+        self._model = write_model(self._scratch.path / "model")
+        self._idle: list[LocalDeployment] = []
+        self._busy: list[LocalDeployment] = []
+        self._built = 0
+
+    def unavailable(self, spec: DeploymentSpec) -> str | None:
+        if spec.engine == "real":
+            return "the real engines need a GPU and a cluster: this run is on the local target"
+        if spec.engine == "counting" and _numbers(spec.dynamo) < _COUNTING_SINCE:
+            return f"the counting engine needs Dynamo 1.4 or newer, this run is on {spec.dynamo}"
+        try:
+            installed.dynamo_python(spec.dynamo)
+        except Unavailable as missing:
+            return str(missing)
+        return None
+
+    def deployment(self, spec: DeploymentSpec) -> Deployment:
+        reason = self.unavailable(spec)
+        if reason:
+            raise Unavailable(reason)
+        chosen = self._pooled(spec) or self._new(spec)
+        self._busy.append(chosen)
+        return chosen
+
+    def release(self, deployment: Deployment) -> list[str]:
+        assert isinstance(deployment, LocalDeployment)
+        self._busy.remove(deployment)
+        ailments = _settled(deployment)
+        if ailments or self._settings.fresh:
+            deployment.close()
+        else:
+            self._idle.append(deployment)
+            for surplus in self._idle[:-IDLE]:
+                self._idle.remove(surplus)
+                surplus.close()
+        return ailments
+
+    def facts(self) -> dict[str, str]:
+        return {
+            "Dynamo": self._settings.dynamo,
+            "etcd": installed.etcd(self._settings.etcd)[1],
+            "NATS": installed.nats_server()[1],
+            "Network": "a namespace per component" if lab.inside() else "shared loopback, no partitions",
+            "Machine": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, {platform.machine()}",
+            "Python": platform.python_version(),
+        }
+
+    def close(self) -> None:
+        for deployment in [*self._busy, *self._idle]:
+            deployment.close()
+        self._busy, self._idle = [], []
+        self._scratch.close()
+
+    def _pooled(self, spec: DeploymentSpec) -> LocalDeployment | None:
+        for deployment in [one for one in self._idle if one.spec == spec]:
+            self._idle.remove(deployment)
+            if not deployment.ailments():
+                deployment.forget()
+                return deployment
+            deployment.close()
+        return None
+
+    def _new(self, spec: DeploymentSpec) -> LocalDeployment:
+        self._built += 1
+        name = f"d{self._built}"
+        folders = Folders(data=self._scratch.path / name, logs=self._logs / name)
+        deployment = LocalDeployment(spec, model=self._model, folders=folders, etcd_folder=self._settings.etcd)
+        try:
+            deployment.ready()
+        except BaseException:
+            deployment.close()
+            raise
+        return deployment
+
+
+def _settled(deployment: LocalDeployment) -> list[str]:
+    """Its ailments; what is in flight may end first, what is down stays down."""
+    try:
+        eventually(
+            lambda: bool(deployment.casualties()) or not deployment.in_flight(),
+            within=SETTLE,
+            describe="nothing is in flight",
+        )
+    except (NotWithin, DeploymentError):
+        pass  # What is wrong is said below.
+    return deployment.ailments()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))

@@ -1,0 +1,44 @@
+"""Metrics of a component as numbers: one scrape, asked by name and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One series at one moment."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+class Metrics:
+    """One scrape. Labelled series appear in Dynamo only after their first event, so a missing one counts as 0."""
+
+    def __init__(self, samples: list[Sample], text: str = "") -> None:
+        self._samples = samples
+        self.text = text
+
+    @classmethod
+    def parse(cls, text: str) -> Metrics:
+        """From the Prometheus text format. Counters keep their `_total`, as Dynamo writes them."""
+        families = text_string_to_metric_families(text)
+        return cls([Sample(s.name, dict(s.labels), s.value) for f in families for s in f.samples], text)
+
+    def series(self, name: str, **labels: str) -> Iterator[Sample]:
+        """Every series of that name whose labels include `labels`."""
+        for sample in self._samples:
+            if sample.name == name and labels.items() <= sample.labels.items():
+                yield sample
+
+    def total(self, name: str, **labels: str) -> float:
+        """Sum over the matching series; 0 when there is none."""
+        return sum(sample.value for sample in self.series(name, **labels))
+
+    def __contains__(self, name: str) -> bool:
+        return any(sample.name == name for sample in self._samples)

@@ -1,0 +1,266 @@
+"""Requests of a client to a frontend, each with a connection of its own that can be closed at any moment.
+
+Names and parameters are those of Dynamo's testing guide (`CancellableRequest`, `send_completion_request`,
+`send_chat_completion_request`); every request, streamed or unary, gives one `support.records.RequestRecord`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Literal
+
+import httpx
+
+from support.connections import TRANSPORT_ERRORS, classify, connection, network_loop
+from support.errors import UsageError
+from support.recording import Recording, outcome
+from support.records import RequestRecord
+from support.streams import EventParser, error_text, read_body, read_event
+from support.waiting import scaled
+
+Endpoint = Literal["completions", "chat/completions"]
+Message = Mapping[str, Any]
+"""{"role": ..., "content": ...}"""
+
+_CLOSING = 2.0  # seconds that `cancel` waits at most for the file descriptor to go; the connection is closed before
+
+
+class CancellableRequest:
+    """One request, sent once by `send_...`; safe to use from any thread.
+
+    `cancel()` closes its TCP connection, as a client does that leaves. Before it is sent: it never connects. While
+    connecting: the attempt ends. Waiting for an answer or in the middle of one: the server sees the connection end.
+    After the end, or a second time: nothing.
+    """
+
+    def __init__(self, request_id: str | None = None) -> None:
+        """request_id: sent as x-request-id; Dynamo keeps it when it is a UUID. None: a new one."""
+        self.request_id = request_id or str(uuid.uuid4())
+        self._recording = Recording(_record(self.request_id, "chat/completions", {"model": "", "max_tokens": 0}, ""))
+        self._sending = threading.Lock()
+        self._sent = False
+        self._task: asyncio.Task[None] | None = None  # this and the sockets belong to the network loop
+        self._sockets: list[socket.socket] = []
+        self._cancelled_at: float | None = None
+
+    @property
+    def record(self) -> RequestRecord:
+        """What is known now: a consistent copy."""
+        return self._recording.copy()
+
+    @property
+    def cancelled_at(self) -> float | None:
+        """When `cancel` closed the connection, or gave the request up before there was one (CLOCK_MONOTONIC, seconds).
+
+        None when it was not cancelled, or had ended before.
+        """
+        return self._cancelled_at
+
+    def wait_for_tokens(self, count: int, *, within: float = 30.0) -> RequestRecord:
+        """Return when `count` chunks with text have come.
+
+        AssertionError when the request ends with fewer, NotWithin (an AssertionError too) when `within` scaled
+        seconds pass first.
+        """
+        record = self._recording.wait(
+            until=lambda record: len(record.chunks) >= count,
+            within=within,
+            describe=f"{self} receives {count} tokens",
+        )
+        if len(record.chunks) < count:
+            raise AssertionError(f"{self} ended before it received {count} tokens: {outcome(record)}")
+        return record
+
+    def finished(self, *, within: float = 60.0) -> RequestRecord:
+        """The record when the request has ended, however it did; NotWithin when it hangs. Does not end it."""
+        return self._recording.wait(until=lambda _: False, within=within, describe=f"{self} ends")
+
+    def cancel(self) -> None:
+        """Close the TCP connection; returns when that is done, for every thread that calls it."""
+        with self._sending:
+            if not self._sent:
+                self._cancelled_at = self._recording.cancel() or self._cancelled_at
+                return
+        asyncio.run_coroutine_threadsafe(self._close(), network_loop()).result()
+
+    def send(
+        self, base_url: str, endpoint: Endpoint, body: Mapping[str, Any], *, prompt: str, timeout: float | None
+    ) -> None:
+        """Send it, in the background. For bodies that `send_completion_request` and its sister cannot express.
+
+        prompt: what the record says was asked. timeout: scaled seconds of silence after which it ends as `timeout`.
+        """
+        if not base_url.startswith(("http://", "https://")):
+            raise UsageError(f"{base_url!r} is no base URL of a frontend: it must begin with http:// or https://")
+        url = f"{base_url.rstrip('/')}/v1/{endpoint}"
+        content = json.dumps(body).encode()
+        silence = None if timeout is None else scaled(timeout)
+        with self._sending:
+            if self._sent:
+                raise UsageError(f"{self} was sent before: a CancellableRequest is good for one request")
+            self._sent = True
+            self._recording.begin(_record(self.request_id, endpoint, body, prompt, started=True))
+            if not self._recording.over:
+                network_loop().call_soon_threadsafe(self._start, url, content, silence)
+
+    def __str__(self) -> str:
+        return f"request {self.request_id[:8]}"
+
+    # From here on: on the network loop.
+
+    def _start(self, url: str, content: bytes, silence: float | None) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._exchange(url, content, silence))
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        bug = None if task.cancelled() else task.exception()
+        if bug:
+            self._recording.break_off(bug)
+
+    async def _close(self) -> None:
+        if not self._recording.over:
+            _shut(self._sockets)
+            self._cancelled_at = self._recording.cancel()
+        if self._task and not self._task.done():
+            if self._cancelled_at:
+                self._task.cancel()
+            await asyncio.wait([self._task], timeout=_CLOSING)
+
+    async def _exchange(self, url: str, content: bytes, silence: float | None) -> None:
+        headers = {
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            "x-request-id": self.request_id,
+        }
+        try:
+            async with connection(silence=silence, opened=self._sockets.append) as client:
+                try:
+                    async with client.stream("POST", url, content=content, headers=headers) as response:
+                        self._recording.headers(response.status_code)
+                        await self._read(response)
+                finally:
+                    _shut(self._sockets)
+        except TRANSPORT_ERRORS as error:
+            self._recording.fail(*classify(error))
+        finally:
+            for each in self._sockets:
+                each.close()
+
+    async def _read(self, response: httpx.Response) -> None:
+        recording = self._recording
+        if response.status_code != httpx.codes.OK:
+            body = (await response.aread()).decode(errors="replace")
+            recording.fail("http_status", f"{response.status_code}: {error_text(body)}")
+        elif "text/event-stream" in response.headers.get("content-type", ""):
+            parser = EventParser()
+            async for data in response.aiter_raw():
+                recording.take([read_event(event) for event in parser.feed(data)])
+            recording.complete()
+        else:
+            body = (await response.aread()).decode(errors="replace")
+            recording.take([read_body(body)])
+            recording.complete()
+
+
+def send_completion_request(
+    base_url: str,
+    model: str,
+    prompt: str,
+    max_tokens: int = 100,
+    *,
+    stream: bool = False,
+    cancellable_request: CancellableRequest | None = None,
+    request_id: str | None = None,
+    timeout: float | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> CancellableRequest:
+    """Send a prompt to /v1/completions and return at once; `finished()` of what is returned gives the record.
+
+    cancellable_request: send this one (it may be cancelled already), instead of a new one.
+    request_id: for x-request-id, a UUID; None: a new one. Not together with cancellable_request.
+    timeout: seconds (scaled) without a byte after which it ends as `timeout`; None: never.
+    extra: more fields of the body, or other values for those that are set here.
+    """
+    body = {"model": model, "prompt": prompt, "max_tokens": max_tokens, **_streaming(stream), **(extra or {})}
+    request = _chosen(cancellable_request, request_id)
+    request.send(base_url, "completions", body, prompt=prompt, timeout=timeout)
+    return request
+
+
+def send_chat_completion_request(
+    base_url: str,
+    model: str,
+    messages: Sequence[Message] | str,
+    max_tokens: int = 100,
+    *,
+    stream: bool = False,
+    cancellable_request: CancellableRequest | None = None,
+    request_id: str | None = None,
+    timeout: float | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> CancellableRequest:
+    """Send messages, or one message of the user, to /v1/chat/completions; the rest as `send_completion_request`."""
+    said = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+    body = {"model": model, "messages": said, "max_tokens": max_tokens, **_streaming(stream), **(extra or {})}
+    prompt = " ".join(str(message.get("content", "")) for message in said)
+    request = _chosen(cancellable_request, request_id)
+    request.send(base_url, "chat/completions", body, prompt=prompt, timeout=timeout)
+    return request
+
+
+def spawn_long_running(
+    base_url: str,
+    model: str,
+    count: int,
+    *,
+    max_tokens: int = 2000,
+    prompts: Sequence[str] = ("1",),
+    timeout: float | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> list[CancellableRequest]:
+    """Start `count` streamed chats at once, each with a connection of its own. prompts: used in turn."""
+    return [
+        send_chat_completion_request(
+            base_url, model, prompts[index % len(prompts)], max_tokens, stream=True, timeout=timeout, extra=extra
+        )
+        for index in range(count)
+    ]
+
+
+def _streaming(stream: bool) -> dict[str, Any]:
+    return {"stream": True, "stream_options": {"include_usage": True}} if stream else {"stream": False}
+
+
+def _chosen(given: CancellableRequest | None, request_id: str | None) -> CancellableRequest:
+    if given and request_id:
+        raise UsageError("say request_id where the CancellableRequest is made: it has one already")
+    return given or CancellableRequest(request_id)
+
+
+def _record(
+    request_id: str, endpoint: Endpoint, body: Mapping[str, Any], prompt: str, *, started: bool = False
+) -> RequestRecord:
+    return RequestRecord(
+        request_id=request_id,
+        endpoint=endpoint,
+        stream=bool(body.get("stream")),
+        model=str(body["model"]),
+        max_tokens=int(body["max_tokens"]),
+        prompt=prompt,
+        started_at=time.monotonic() if started else 0.0,
+        started_wall=time.time() if started else 0.0,
+    )
+
+
+def _shut(sockets: list[socket.socket]) -> None:
+    """End these connections on the wire, now; their file descriptors go when nobody uses them any more."""
+    for each in sockets:
+        with suppress(OSError):  # not connected yet, or closed already
+            each.shutdown(socket.SHUT_RDWR)

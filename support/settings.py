@@ -1,0 +1,122 @@
+"""Everything a user can set for a run, read once, refused when unknown, shown in the report.
+
+Sources, later ones win: defaults, behave.ini's [behave.userdata], `-D key=value`. The testing guide's environment
+variables KUBECONFIG, DYNAMO_NAMESPACE and FRONTEND_URL mean the same as there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from support.errors import UsageError
+from support.spec import BACKENDS, ENGINES, PLANES, Backend, Engine, Plane, choose
+
+TARGETS = ("local", "kubernetes")
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_DYNAMO = "1.4.2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one run; every field is a `-D` key of the same name."""
+
+    target: str = "local"
+    backend: Backend | None = None
+    """Only scenarios of this backend; None: of all."""
+    engine: Engine = "counting"
+    """What generates, where a scenario does not say."""
+    request_plane: Plane = "tcp"
+    """What carries requests, where a scenario does not say."""
+    dynamo: str = DEFAULT_DYNAMO
+    etcd: Path | None = None
+    """Folder with etcd and etcdctl; None: the newest of PATH and the installed wheel."""
+    fresh: bool = False
+    """A new deployment for every scenario."""
+    timeout_scale: float = 1.0
+    """Factor on every deadline."""
+    log_dir: Path = ROOT / "reports"
+    """Report, results and evidence go below it."""
+
+    @classmethod
+    def read(cls, userdata: Mapping[str, str]) -> Settings:
+        """From behave's userdata (strings). UsageError names the key, the value and what is possible."""
+        known = [field.name for field in fields(cls)]
+        for key in userdata:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise UsageError(f"unknown setting -D {key}: {hint}There are {', '.join(known)}")
+        return cls(**{key: _READERS[key](key, value) for key, value in userdata.items()})  # type: ignore[arg-type]
+
+    def shown(self) -> dict[str, str]:
+        """Each setting as text, for the report and `--help`."""
+        return {field.name: _text(getattr(self, field.name)) for field in fields(self)}
+
+
+def guide_environment() -> dict[str, str]:
+    """The testing guide's environment variables that are set."""
+    return {name: os.environ[name] for name in ("KUBECONFIG", "DYNAMO_NAMESPACE", "FRONTEND_URL") if name in os.environ}
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _one_of(known: tuple[str, ...]):  # type: ignore[no-untyped-def]
+    return lambda key, value: choose(f"{key} in -D {key}", value.lower(), known)
+
+
+def _flag(key: str, value: str) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if value.lower() not in words:
+        raise UsageError(f"-D {key}={value}: say true or false")
+    return words[value.lower()]
+
+
+def _factor(key: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise UsageError(f"-D {key}={value}: it must be a number above 0, such as 2 or 0.5")
+    return number
+
+
+def _folder(key: str, value: str) -> Path:
+    if not value.strip():
+        raise UsageError(f"-D {key}= is empty: name a folder")
+    return Path(value).expanduser().absolute()
+
+
+def _existing_folder(key: str, value: str) -> Path:
+    folder = _folder(key, value)
+    if not folder.is_dir():
+        raise UsageError(f"-D {key}={value}: there is no such folder")
+    return folder
+
+
+def _version(key: str, value: str) -> str:
+    if not value or not all(part.isalnum() for part in value.split(".")):
+        raise UsageError(f"-D {key}={value}: it must be a version such as {DEFAULT_DYNAMO}")
+    return value
+
+
+_READERS = {
+    "target": _one_of(TARGETS),
+    "backend": _one_of(BACKENDS),
+    "engine": _one_of(ENGINES),
+    "request_plane": _one_of(PLANES),
+    "dynamo": _version,
+    "etcd": _existing_folder,
+    "fresh": _flag,
+    "timeout_scale": _factor,
+    "log_dir": _folder,
+}

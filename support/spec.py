@@ -1,0 +1,93 @@
+"""What a scenario asks for: a `DeploymentSpec`, the same on every target."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from support.errors import UsageError
+
+Backend = Literal["vllm", "sglang", "trtllm"]
+Engine = Literal["mocker", "counting", "real"]
+Plane = Literal["tcp", "nats"]
+Role = Literal["frontend", "worker", "prefill", "decode", "etcd", "nats"]
+RestartPolicy = Literal["never", "always"]
+
+BACKENDS: tuple[str, ...] = get_args(Backend)
+ENGINES: tuple[str, ...] = get_args(Engine)
+PLANES: tuple[str, ...] = get_args(Plane)
+ROUTER_MODES = ("round-robin", "random", "power-of-two", "kv", "direct", "least-loaded", "device-aware-weighted")
+GENERATING: tuple[Role, ...] = ("worker", "prefill", "decode")
+
+
+def choose(kind: str, value: str, known: tuple[str, ...]) -> str:
+    """`value` if it is one of `known`; a UsageError that lists them otherwise."""
+    if value not in known:
+        raise UsageError(f"unknown {kind} {value!r}: choose one of {', '.join(known)}")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentSpec:
+    """A whole Dynamo deployment: what runs, how many, and how it is configured.
+
+    Aggregated deployments have `workers`; prefill/decode ones have `prefill` and `decode` and no workers.
+    Two equal specs are interchangeable: the pool of a target hands out a used deployment for an equal spec.
+    """
+
+    backend: Backend = "vllm"
+    engine: Engine = "counting"
+    workers: int = 2
+    prefill: int = 0
+    decode: int = 0
+    frontends: int = 1
+    etcd_members: int = 1
+    request_plane: Plane = "tcp"
+    migration_limit: int = 0
+    migration_max_seq_len: int | None = None
+    router_mode: str = "round-robin"
+    canary_health_checks: bool = False
+    tokens_per_second: int = 100
+    """What one request gets from the engine; the counting engine keeps it exactly, the mocker about."""
+    slots: int = 16
+    """Requests that one worker runs at once; one more waits in its queue."""
+    blocks: int = 4096
+    """KV blocks of one worker, 16 tokens each."""
+    dynamo: str = "1.4.2"
+    restart: RestartPolicy = "never"
+    environment: tuple[tuple[str, str], ...] = ()
+    """Further environment variables (name, value) of frontends and workers."""
+
+    def __post_init__(self) -> None:
+        choose("backend", self.backend, BACKENDS)
+        choose("engine", self.engine, ENGINES)
+        choose("request plane", self.request_plane, PLANES)
+        choose("router mode", self.router_mode, ROUTER_MODES)
+        choose("restart policy", self.restart, get_args(RestartPolicy))
+        if self.workers and (self.prefill or self.decode):
+            raise UsageError("a deployment has either workers or prefill and decode workers, not both")
+        if bool(self.prefill) != bool(self.decode):
+            raise UsageError("a prefill/decode deployment needs at least one worker of each role")
+        for name in ("workers", "prefill", "decode", "migration_limit"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} is {getattr(self, name)}: it must be 0 or more")
+        for name in ("frontends", "tokens_per_second", "slots", "blocks"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}: it must be 1 or more")
+        if self.etcd_members not in (1, 3, 5):
+            raise UsageError(f"etcd_members is {self.etcd_members}: a cluster has 1, 3 or 5 members")
+
+    @property
+    def generating(self) -> dict[Role, int]:
+        """Count of workers by role, only roles that are there."""
+        counts: dict[Role, int] = {"worker": self.workers, "prefill": self.prefill, "decode": self.decode}
+        return {role: count for role, count in counts.items() if count}
+
+    def but(self, **changes: object) -> DeploymentSpec:
+        """This spec with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]  # checked by __post_init__
+
+    def __str__(self) -> str:
+        roles = " + ".join(f"{count} {role}" for role, count in self.generating.items()) or "no worker"
+        return f"{self.backend} ({self.engine} engine, {self.request_plane} plane): {roles}"

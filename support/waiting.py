@@ -1,0 +1,74 @@
+"""The one poller: every wait in this project is `eventually`, with a deadline and a last look."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from support.errors import NotWithin
+
+T = TypeVar("T")
+
+_scale = 1.0
+_SAY_AFTER = 3.0  # seconds of silence before a wait says what it waits for
+_never = threading.Event()
+
+Narrator = Callable[[str], None]
+_narrators: list[Narrator] = []
+
+
+def scale_deadlines(factor: float) -> None:
+    """Multiply every later deadline by `factor` (`-D timeout_scale`), for machines slower than the promises assume."""
+    global _scale
+    _scale = factor
+
+
+def scaled(seconds: float) -> float:
+    """`seconds` as this run counts them."""
+    return seconds * _scale
+
+
+def narrate_to(narrator: Narrator) -> Callable[[], None]:
+    """Tell `narrator` what long waits wait for; returns the function that stops it."""
+    _narrators.append(narrator)
+    return lambda: _narrators.remove(narrator)
+
+
+def eventually(
+    probe: Callable[[], T],
+    *,
+    within: float,
+    describe: str,
+    interval: float = 0.02,
+    error: type[Exception] = NotWithin,
+    last_seen: Callable[[], str] | None = None,
+) -> T:
+    """Call `probe` until it answers something true, and return that.
+
+    within: seconds, scaled by the run's timeout_scale.
+    describe: what is awaited, as a clause: "the frontend lists 2 workers".
+    error: raised at the deadline, with the last answer or exception of the probe (or what `last_seen` says).
+    A probe may raise AssertionError, OSError or LookupError to say "not yet, because ..."; anything else passes through.
+    """
+    start = time.monotonic()
+    deadline = start + scaled(within)
+    said = False
+    while True:
+        try:
+            answer = probe()
+            if answer:
+                return answer
+            seen = repr(answer)
+        except (AssertionError, OSError, LookupError) as not_yet:
+            seen = f"{type(not_yet).__name__}: {not_yet}"
+        now = time.monotonic()
+        if now >= deadline:
+            seen = last_seen() if last_seen else seen
+            raise error(f"{describe}: not within {scaled(within):g} s; last seen: {seen}")
+        if not said and now - start > _SAY_AFTER:
+            said = True
+            for narrator in list(_narrators):
+                narrator(f"waiting up to {scaled(within):g} s: {describe}")
+        _never.wait(min(interval, deadline - now))

@@ -1,0 +1,248 @@
+"""What one scenario works with: a deployment, clients, faults, and the evidence of it all."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.counts import Counts, in_flight, scrape
+from support.deployment import Component, Deployment, Target
+from support.errors import FaultError, NotWithin, SpecsError, Unavailable, UsageError
+from support.faults import Fault
+from support.matchers import RecordMatcher, complete_answer, counted_answer
+from support.metrics import Metrics
+from support.phrases import Ask
+from support.records import RequestRecord
+from support.report.evidence import attach, attach_file
+from support.report.timeline import FaultMark, timeline_svg
+from support.requests import CancellableRequest
+from support.settings import Settings
+from support.spec import DeploymentSpec
+from support.waiting import eventually
+
+TOKENS_BEFORE_LEAVING = 10
+COUNTED_WITHIN = 2.0
+_LEFT_OUT = re.compile(r"^(#|\w+_bucket\b|dynamo_(tokio|work_handler|router)_|go_|grpc_|os_|process_|promhttp_)")
+
+
+@dataclass(frozen=True)
+class _Left:
+    """A client that left: its request, the worker that served it, and when (CLOCK_MONOTONIC)."""
+
+    request_id: str
+    worker: Component
+    at: float
+
+
+class World:
+    """One per scenario; steps reach it as `context.world`."""
+
+    def __init__(self, *, settings: Settings, target: Target, folder: Path) -> None:
+        self.settings = settings
+        self.target = target
+        self.folder = folder
+        self.begun = time.monotonic()
+        self.clients: dict[str, CancellableRequest] = {}
+        self.notes: dict[str, str] = {}
+        """Measured values for the report, by what was measured."""
+        self._deployment: Deployment | None = None
+        self._counts: Counts | None = None
+        self._left: _Left | None = None
+        self._marks: list[FaultMark] = []
+        self._heal: list[Fault] = []
+
+    # A deployment.
+
+    def deploy(self, **wanted: object) -> Deployment:
+        """A ready deployment of what the scenario asks for and, where it does not say, of the run's settings."""
+        if self._deployment:
+            raise UsageError("the scenario has a deployment already: it can ask for one only")
+        settings = self.settings
+        defaults = {"engine": settings.engine, "request_plane": settings.request_plane, "dynamo": settings.dynamo}
+        self._deployment = self.target.deployment(DeploymentSpec(**(defaults | wanted)))  # type: ignore[arg-type]  # checked by the spec
+        self._counts = Counts(list(self._deployment.components.values()))
+        return self._deployment
+
+    @property
+    def deployment(self) -> Deployment:
+        if self._deployment is None:
+            raise UsageError("the scenario has no deployment yet: begin with 'Given a ... deployment'")
+        return self._deployment
+
+    def counted(self, counter: Callable[[Metrics], float]) -> float:
+        """By how much a counter has grown since the scenario began."""
+        assert self._counts, "no deployment yet"
+        return self._counts.grown(counter)
+
+    # Clients.
+
+    def send(self, name: str, ask: Ask) -> CancellableRequest:
+        """A new client of that name asks."""
+        if name in self.clients:
+            raise UsageError(f"the scenario has a {name!r} already")
+        self.clients[name] = ask.of(self.deployment)
+        return self.clients[name]
+
+    def client(self, name: str) -> CancellableRequest:
+        """The client of that name."""
+        try:
+            return self.clients[name]
+        except KeyError:
+            raise UsageError(f"the scenario has no {name!r}: it has {', '.join(self.clients) or 'no client'}") from None
+
+    def whole_answer(self, tokens: int) -> RecordMatcher:
+        """What a complete answer of that many tokens is: word for word where the engine's text is known."""
+        return complete_answer(tokens) if self.deployment.spec.engine == "counting" else counted_answer(tokens)
+
+    def worker_of(self, name: str) -> Component:
+        """The worker that serves a client now. DeploymentError when that cannot be seen."""
+        return self.deployment.serving_worker(self.client(name).request_id)
+
+    def leave(self, name: str) -> None:
+        """The client closes its connection while a worker is seen to generate for it.
+
+        FaultError when it had its answer before: then nothing was cancelled.
+        """
+        client = self.client(name)
+        worker = self.worker_of(name)
+        if client.record.stream:
+            client.wait_for_tokens(TOKENS_BEFORE_LEAVING)
+        client.cancel()
+        if client.record.status != "cancelled" or client.cancelled_at is None:
+            raise FaultError(f"the {name} could not leave early: its request was already {client.record.status}")
+        self._left = _Left(client.request_id, worker, client.cancelled_at)
+        self._marks.append(FaultMark("left", name, client.cancelled_at, None))
+
+    # Faults.
+
+    def inject(self, fault: Fault) -> None:
+        """Do it and see its effect. Unavailable where it cannot be done, FaultError when it did not happen."""
+        reason = fault.available(self.target)
+        if reason:
+            raise Unavailable(reason)
+        self._heal.append(fault)
+        began = time.monotonic()
+        fault.inject()
+        self.notes[f"{fault.victim} {fault.name}"] = fault.verify()
+        self._marks.append(FaultMark(fault.name, fault.victim, began, None))
+
+    def strike_worker_of(self, name: str, fault: Callable[[Component], Fault]) -> None:
+        """Strike the worker that serves a client while it does. FaultError when the client had its answer before."""
+        worker = self.worker_of(name)
+        if self.client(name).record.status != "running":
+            raise FaultError(f"the {name} had its answer before {worker.name} could be struck: nothing can be judged")
+        self.inject(fault(worker))
+
+    def healed(self) -> None:
+        """Take back every fault, last one first. FaultError for those that could not be."""
+        failed = []
+        while self._heal:
+            fault = self._heal.pop()
+            try:
+                fault.heal()
+            except (SpecsError, OSError) as failure:
+                failed.append(f"{fault.victim} {fault.name}: {failure}")
+        if failed:
+            raise FaultError(f"not healed: {'; '.join(failed)}")
+
+    # Promises that several steps judge.
+
+    def expect_count(self, what: str, counter: Callable[[Metrics], float], expected: int) -> None:
+        """A counter has grown by exactly that much; it may take 2 s to get there, and must not go beyond."""
+
+        def reached() -> bool:
+            return self.counted(counter) >= expected
+
+        with suppress(NotWithin):
+            eventually(reached, within=COUNTED_WITHIN, describe=f"{expected} {what} counted")
+        seen = self.counted(counter)
+        assert seen == expected, f"{what}: {seen:g} were counted, not {expected}"
+
+    def expect_abandoned(self, *, within: float) -> None:
+        """The worker of the client that left works on its request no longer, by its log and by its metrics."""
+        assert self._left, "no client has left"
+        left = self._left
+        others = sum(client.record.status == "running" for client in self.clients.values())
+
+        def abandoned() -> bool:
+            serving = self.deployment.serving_workers(left.request_id)
+            busy = in_flight(left.worker.metrics())
+            assert not serving, f"{left.worker.name} has not ended the request"
+            assert busy <= others, f"{left.worker.name} works on {busy:g} requests, {others} clients are waiting"
+            return True
+
+        eventually(abandoned, within=within, describe=f"{left.worker.name} stops working on the request")
+        self.notes["the worker was seen to have stopped after"] = f"{time.monotonic() - left.at:.3f} s"
+
+    def ended_after_fault(self, name: str, *, within: float) -> RequestRecord:
+        """The client's record, which must end within that many seconds of the last fault."""
+        assert self._marks, "no fault was injected"
+        elapsed = time.monotonic() - self._marks[-1].began_at
+        record = self.client(name).finished(within=max(0.0, within - elapsed))
+        if record.ended_at is not None:
+            self.notes[f"the {name} was told after"] = f"{record.ended_at - self._marks[-1].began_at:.3f} s"
+        return record
+
+    # The end.
+
+    def finish(self) -> None:
+        """Heal, end what still runs, keep the evidence, give the deployment back."""
+        try:
+            self.healed()
+        finally:
+            for client in self.clients.values():
+                client.cancel()
+            self._keep_evidence()
+            if self._deployment:
+                deployment, self._deployment = self._deployment, None
+                self.target.release(deployment)
+
+    def _keep_evidence(self) -> None:
+        records = [client.record for client in self.clients.values()]
+        if records:
+            self._keep_records(records)
+        if self.notes:
+            self._keep("measured.txt", "".join(f"{what}: {value}\n" for what, value in self.notes.items()))
+        if self._deployment and self._counts:
+            self._keep_components(self._deployment, self._counts)
+
+    def _keep_records(self, records: list[RequestRecord]) -> None:
+        end = max([time.monotonic(), *(record.ended_at or 0.0 for record in records)])
+        title = "Requests and faults of this scenario"
+        picture = timeline_svg(records, self._marks, start=self.begun, end=end, title=title)
+        self._keep("timeline.svg", picture, "svg")
+        self._keep("requests.jsonl", "".join(record.to_json() + "\n" for record in records), "jsonl")
+
+    def _keep_components(self, deployment: Deployment, counts: Counts) -> None:
+        self._keep("deployment.json", json.dumps(_described(deployment), indent=1), "json")
+        after = scrape(list(deployment.components.values()))
+        for moment, scrapes in (("before", counts.before), ("after", after)):
+            text = "".join(f"# {name}\n{_brief(metrics)}\n" for name, metrics in scrapes.items())
+            self._keep(f"metrics-{moment}.txt", text, "log")
+        for component in deployment.components.values():
+            if text := component.logs():
+                self._keep(f"{component.name}.log", text, "log")
+
+    def _keep(self, name: str, text: str, kind: str = "text") -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / name
+        path.write_text(text)
+        attach_file(path, name, kind)  # type: ignore[arg-type]  # literals above
+
+
+def _described(deployment: Deployment) -> dict[str, object]:
+    components = {
+        one.name: {"address": one.address, "pid": one.pid if one.running else None}
+        for one in deployment.components.values()
+    }
+    return {"spec": vars(deployment.spec), "components": components}
+
+
+def _brief(metrics: Metrics) -> str:
+    """Without histogram buckets and the series of the runtimes' insides."""
+    return "\n".join(line for line in metrics.text.splitlines() if not _LEFT_OUT.match(line))

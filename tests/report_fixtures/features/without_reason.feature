@@ -1,0 +1,5 @@
+Feature: A mark without a reason
+
+  @known_defect
+  Scenario: Nobody said why
+    Then all is well
