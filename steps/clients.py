@@ -39,7 +39,7 @@ def told_of_an_error(context: Context, name: str, seconds: int) -> None:
 
 @then("a newcomer is served within {seconds:d} seconds")
 def newcomer_is_served(context: Context, seconds: int) -> None:
-    context.world.send("newcomer", Ask(tokens=5, chat=False, stream=True)).wait_for_tokens(1, within=seconds)
+    context.world.expect_served("newcomer", within=seconds, beside="neighbour")
 
 
 @then("the server counts {tokens:d} prompt tokens for {name:Client}")

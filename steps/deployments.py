@@ -24,6 +24,6 @@ def single_worker(context: Context, backend: Backend, slots: int) -> None:
     context.world.deploy(backend=backend, workers=1, slots=slots)
 
 
-@given("a {backend:Backend} deployment with 1 worker that schedules like {backend_again} and serves {slots:d} at once")
-def scheduling_worker(context: Context, backend: Backend, backend_again: str, slots: int) -> None:
+@given("a {backend:Backend} deployment with 1 worker that serves {slots:d} request at once, scheduled as the real one would")
+def scheduling_worker(context: Context, backend: Backend, slots: int) -> None:
     context.world.deploy(backend=backend, workers=1, slots=slots, engine="mocker")

@@ -216,6 +216,8 @@ def _for_the_report() -> list[Finding]:
 def _program(name: str, version: Callable[[], str], without_it: str, *, essential: bool = False) -> Finding:
     try:
         ok, seen = True, version()
+    except FileNotFoundError:
+        ok, seen = False, "not installed"
     except (SpecsError, OSError, subprocess.SubprocessError, ValueError) as failure:
         ok, seen = False, str(failure)
     return Finding(name=name, ok=ok, seen=seen, without_it=without_it, remedy=SETUP, essential=essential)

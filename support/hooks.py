@@ -86,6 +86,9 @@ def before_all(context: Context) -> None:
         context.run = Run(settings)
     except SpecsError as error:
         sys.exit(f"specs: {error}")
+    for reporter in context.config.reporters:
+        if hasattr(reporter, "testrun_started"):
+            reporter.testrun_started()  # else behave 1.3.3 counts from the end of the first feature
     context.config.junit_directory = str(settings.log_dir / "junit")
     report = _Report.into(context.run.results, context.config)
     report.run = context.run

@@ -54,6 +54,8 @@ class DeploymentSpec:
     """Requests that one worker runs at once; one more waits in its queue."""
     blocks: int = 4096
     """KV blocks of one worker, 16 tokens each."""
+    seconds_to_stop: float = 0.0
+    """How long a cancelled request still holds its slot in the counting engine; real engines finish their step."""
     dynamo: str = "1.4.2"
     restart: RestartPolicy = "never"
     environment: tuple[tuple[str, str], ...] = ()

@@ -179,6 +179,16 @@ class World:
         eventually(abandoned, within=within, describe=f"{left.worker.name} stops working on the request")
         self.notes["the worker was seen to have stopped after"] = f"{time.monotonic() - left.at:.3f} s"
 
+    def expect_served(self, name: str, *, within: float, beside: str) -> None:
+        """A newcomer gets its first token in time, while another client still holds its own slot.
+
+        FaultError when that one had its answer before: then the newcomer may have had its slot.
+        """
+        newcomer = self.send(name, Ask(tokens=5, chat=False, stream=True))
+        newcomer.wait_for_tokens(1, within=within)
+        if beside in self.clients and self.client(beside).record.status != "running":
+            raise FaultError(f"the {beside} had its answer before the {name} was served: the slot may be its")
+
     def ended_after_fault(self, name: str, *, within: float) -> RequestRecord:
         """The client's record, which must end within that many seconds of the last fault."""
         assert self._marks, "no fault was injected"

@@ -56,6 +56,8 @@ class HttpServer(ABC):
     leaves_with_client = True
 
     def __init__(self) -> None:
+        self.begun: list[str] = []
+        """x-request-id of every request, in order of arrival; "" without one."""
         self.disconnects: list[str] = []
         """x-request-id of every request whose client left before the answer's end, in order."""
         self.ended: list[str] = []
@@ -85,6 +87,7 @@ class HttpServer(ABC):
         exchange = Exchange(scope, receive, send)
         await exchange.hear()
         request_id = exchange.headers.get("x-request-id", "")
+        self.begun.append(request_id)
         answering = asyncio.ensure_future(self.answer(exchange))
         leaving = asyncio.ensure_future(exchange.left())
         try:

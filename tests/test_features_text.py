@@ -186,7 +186,7 @@ MIGHTY = "\n".join(["      Then nothing is lost on <backend>", *["      And noth
         ("a worker is killed", "port 8000 is closed", "a port"),
         ("a worker is killed", "kubectl deletes a worker", "a shell word"),
         ("a worker is killed", 'a worker is killed\n        """\n        kubectl delete\n        """', "a shell word"),
-        ("Rule:", "Rul:", "cannot be read"),
+        ("Given a deployment", "And a deployment", "cannot be read"),
     ],
 )
 def test_a_flaw_is_found(tmp_path: Path, old: str, new: str, flaw: str) -> None:

@@ -65,6 +65,7 @@ def test_who_leaves_is_gone_for_the_frontend_too(stream: bool) -> None:
     frontend = FakeFrontend(tokens_per_second=20)
     with frontend as upstream, PassesOn(upstream) as url:
         request = send_chat_completion_request(url, "m", "5", 1000, stream=stream)
+        eventually(lambda: frontend.begun, within=5, describe="the frontend has the request")
         if stream:
             request.wait_for_tokens(2)
         request.cancel()
@@ -79,6 +80,7 @@ def test_a_swallowed_disconnect_is_never_seen(stream: bool) -> None:
     frontend = FakeFrontend(tokens_per_second=200)
     with frontend as upstream, SwallowsTheDisconnect(upstream) as url:
         request = send_chat_completion_request(url, "m", "5", 100, stream=stream)
+        eventually(lambda: frontend.begun, within=5, describe="the frontend has the request")
         if stream:
             request.wait_for_tokens(2)
         request.cancel()

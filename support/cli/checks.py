@@ -26,7 +26,7 @@ class Check:
 
 PYTHON = (sys.executable, "-m")
 CHECKS = (
-    Check(name="style", command=(*PYTHON, "ruff", "check")),
+    Check(name="style", command=(*PYTHON, "ruff", "check"), closing=r"Found .*|All checks passed!"),
     Check(name="format", command=(*PYTHON, "ruff", "format", "--check")),
     Check(name="types", command=(*PYTHON, "mypy")),
     Check(name="tests, and the features as text", command=(*PYTHON, "pytest")),
@@ -62,7 +62,7 @@ def check(checks: Sequence[Check] = CHECKS) -> int:
 
 
 def _run(check: Check) -> Outcome:
-    print(f"\n== {check.name}: {' '.join(check.command[1:])}", flush=True)
+    print(f"\n== {check.name}", flush=True)
     start = time.monotonic()
     lines: list[str] = []
     with _started(check.command) as process:

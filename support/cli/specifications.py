@@ -34,6 +34,7 @@ def behave_arguments(arguments: Sequence[str], *, cwd: Path) -> list[str]:
     """What behave is called with in the project's folder by one who typed `arguments` in `cwd`."""
     tags = list(values(arguments, "-t", "--tags"))
     check_expression(tags)
+    _refuse_absent(arguments, cwd)
     added = with_default_selection(tags)[len(tags) :]
     return [*_seen_from_root(arguments, cwd), *(f"--tags={expression}" for expression in added)]
 
@@ -56,6 +57,14 @@ def values(arguments: Sequence[str], short: str, long: str) -> Iterator[str]:
             yield argument.removeprefix(f"{long}=")
         elif argument.startswith(short):
             yield argument.removeprefix(short)
+
+
+def _refuse_absent(arguments: Sequence[str], cwd: Path) -> None:
+    """Of a path that looks like features: behave itself would end with the name of its exception."""
+    for argument in arguments:
+        path = argument.partition(":")[0]
+        if (path.startswith("features/") or path.endswith(".feature")) and not (cwd / path).exists():
+            raise UsageError(f"there is no {path} in {cwd}: name a folder or file below features/")
 
 
 def _definition(text: str) -> tuple[str, str]:

@@ -105,12 +105,14 @@ class CountingEngine(LLMEngine):
     """Counts on from the last prompt token, at `tokens_per_second` for each request."""
 
     def __init__(
-        self, *, model: str, backend: str, mode: DisaggregationMode, tokens_per_second: float, slots: int, blocks: int
+        self, *, model: str, backend: str, mode: DisaggregationMode, tokens_per_second: float, slots: int, blocks: int,
+        seconds_to_stop: float,
     ) -> None:
         self._model = model
         self._mode = mode
         self._taken = TAKEN[backend][mode.value]
         self._interval = 1 / tokens_per_second
+        self._seconds_to_stop = seconds_to_stop
         self._slots = Slots(slots=slots, blocks=blocks)
         self._publisher: Any = None
         self._registry = CollectorRegistry()
@@ -134,6 +136,7 @@ class CountingEngine(LLMEngine):
             tokens_per_second=args.tokens_per_second,
             slots=args.slots,
             blocks=args.blocks,
+            seconds_to_stop=args.seconds_to_stop,
         )
         engine._served_name = args.model_name
         return engine, WorkerConfig(
@@ -184,8 +187,6 @@ class CountingEngine(LLMEngine):
             if sent < budget:
                 self._aborted.inc()
                 logger.info("Aborted Request ID: %s after %d tokens", context.id(), sent)
-        if sent < budget:
-            yield _last([], len(prompt), sent, "cancelled")
 
     @asynccontextmanager
     async def _slot(self, blocks: int, context: Context) -> AsyncIterator[bool]:
@@ -216,6 +217,7 @@ class CountingEngine(LLMEngine):
             for number in range(1, budget + 1):
                 await asyncio.wait({stopped}, timeout=max(0.0, begun + number * self._interval - loop.time()))
                 if stopped.done():
+                    await asyncio.sleep(self._seconds_to_stop)
                     return
                 token = after(token)
                 self._tokens.inc()
@@ -276,6 +278,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--tokens-per-second", type=_positive, default=100.0, help="of each request (100)")
     parser.add_argument("--slots", type=int, default=16, help="requests that run at once (16)")
     parser.add_argument("--blocks", type=int, default=4096, help="KV blocks of 16 tokens (4096)")
+    parser.add_argument(
+        "--seconds-to-stop", type=float, default=0.0, help="that a cancelled request still holds its slot (0)"
+    )
     return parser
 
 

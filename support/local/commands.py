@@ -135,6 +135,7 @@ def _worker(name: str, role: Role, around: Surroundings) -> Command:
         engine = [
             *("--backend", spec.backend, "--tokens-per-second", str(spec.tokens_per_second)),
             *("--slots", str(spec.slots), "--blocks", str(spec.blocks)),
+            *("--seconds-to-stop", str(spec.seconds_to_stop)),
         ]
         return Command([python, str(_ENGINES / "counting.py"), *common, *engine], environment)
     engine = [

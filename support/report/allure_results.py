@@ -20,7 +20,7 @@ from allure_commons import logger, model2, utils
 from support.errors import Unavailable
 from support.report.evidence import attach
 from support.report.labels import labels_of, links_of
-from support.report.outcome import Kind, Outcome, outcome_of, outcome_of_step
+from support.report.outcome import Kind, Outcome, outcome_of, outcome_of_hooks, outcome_of_step
 from support.report.scenario_runs import Config, Scenario, ScenarioRun, lineage, run_of, selected
 
 STATUSES: dict[Kind, str] = {
@@ -91,13 +91,15 @@ class ReportFormatter:
         self._listener.stop_behave_step(step)
 
     def eof(self) -> None:
-        """Write the scenarios that never began, because their feature or rule could not."""
-        for run in map(run_of, self._feature.walk_scenarios()):
+        """Write the scenarios that never began, because their feature or rule could not, and what came after all."""
+        runs = [run_of(scenario) for scenario in self._feature.walk_scenarios()]
+        for run in runs:
             if not run.has_run and outcome_of(run.scenario).kind == "broken":
                 self._start(run)
                 self._end(run)
-        if self._feature.hook_failed and all(run.has_run for run in map(run_of, self._feature.walk_scenarios())):
-            _allure.plugin_manager.hook.global_error(message=self._feature.error_message.strip(), trace=None)
+        if self._feature.hook_failed and any(run.has_run for run in runs):
+            outcome = outcome_of_hooks(self._feature)
+            _allure.plugin_manager.hook.global_error(message=outcome.message, trace=outcome.trace)
 
     def embedding(self, mime_type: str, data: bytes) -> None:
         """What `context.attach` is given."""

@@ -71,6 +71,12 @@ def outcome_of_step(step: Any) -> Outcome:
     return Outcome(kind=kind, message=message, trace=trace_of(exception, step.exc_traceback), step=text)
 
 
+def outcome_of_hooks(entity: Any) -> Outcome:
+    """What the hooks of a feature, rule or scenario said when they failed."""
+    message = _HOOK_ERROR.sub(_where, (entity.error_message or "").strip())
+    return Outcome(kind="broken", message=message, trace=trace_of(entity.exception, entity.exc_traceback))
+
+
 def sentence(exception: BaseException) -> str:
     """What an exception says: our own errors and failed promises speak for themselves, others are named."""
     text = str(exception).strip()
@@ -88,8 +94,8 @@ def _of_step(scenario: Scenario) -> Outcome:
 
 def _around_steps(scenario: Scenario) -> Outcome:
     """In a hook or a clean-up; a step that had failed before is told too, it may be the cause."""
-    trace = trace_of(scenario.exception, scenario.exc_traceback)
-    said = [_HOOK_ERROR.sub(_where, scenario.error_message.strip())] if scenario.error_message else []
+    hooks = outcome_of_hooks(scenario)
+    said, trace = [hooks.message] if hooks.message else [], hooks.trace
     said += [f"in the clean-up {found}" for found in _CLEANUP_ERROR.findall(scenario.captured.make_report())]
     before = _of_step(scenario)
     if before.step:
@@ -107,8 +113,7 @@ def _never_run(scenario: Scenario) -> Outcome:
     """Its rule or feature could not begin, or the run was stopped."""
     for parent in lineage(scenario):
         if getattr(parent, "hook_failed", False) and parent.error_message:
-            trace = trace_of(parent.exception, parent.exc_traceback)
-            return Outcome(kind="broken", message=_HOOK_ERROR.sub(_where, parent.error_message.strip()), trace=trace)
+            return outcome_of_hooks(parent)
     return Outcome(kind="not_run", message="" if scenario.was_dry_run else "the run was stopped before")
 
 

@@ -58,10 +58,19 @@ def make_report(manifest: Path, lock: Path) -> None:
     for file in (manifest, lock):
         shutil.copyfile(file, REPORT / file.name)
     programs = MAIN / "bin"
+    quick_to_give_up = ("--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
     environment = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "npm_config_update_notifier": "false"}
     with explained("the generator of the report cannot be installed"):
         call(
-            [programs / "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            [
+                programs / "npm",
+                "ci",
+                "--ignore-scripts",
+                "--prefer-offline",
+                "--no-audit",
+                "--no-fund",
+                *quick_to_give_up,
+            ],
             environment=environment,
             cwd=REPORT,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,10 @@ def call(argv: Sequence[str | Path], *, environment: Mapping[str, str] | None = 
         raise InstallerFailed(said)
 
 
+LITTLE = 1 << 20
+"""Bytes free, below which whatever failed has failed for want of space (ensurepip does not say)."""
+
+
 @contextmanager
 def explained(what: str, *, remedy: str = "call again") -> Iterator[None]:
     """Turn an InstallerFailed into one sentence: no space, no network, or the installer's last error."""
@@ -69,7 +74,7 @@ def explained(what: str, *, remedy: str = "call again") -> Iterator[None]:
 
 
 def _sentence(what: str, said: str, remedy: str) -> str:
-    if NO_SPACE.search(said):
+    if NO_SPACE.search(said) or shutil.disk_usage(STATE).free < LITTLE:
         return f"{what} because {DISK_FULL}"
     if NO_NETWORK.search(said):
         return f"{what} because its server cannot be reached: the first call needs a network; connect and call again"

@@ -10,8 +10,8 @@ from support.setup import MAIN
 from support.setup.programs import add_system_programs_to_path
 from support.setup.steps import Step, default_steps, environment_steps, prepare
 
-LIGHT = ("setup", "cleanup")
-"""Commands that need the command line alone; `setup` does the other steps itself."""
+LIGHT = ("cleanup",)
+"""Commands that need the command line alone."""
 
 
 def main(arguments: list[str]) -> int:

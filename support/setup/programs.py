@@ -38,18 +38,20 @@ def missing_packages() -> list[str]:
     return sorted(missing)
 
 
-def install(packages: list[str]) -> None:
-    """Install them as root; Unavailable with the line to type when this is not root, or not Debian."""
+def check_installable(packages: list[str]) -> None:
+    """Unavailable, with the line to type, when they are missing and this is not root, or not Debian."""
     names = " ".join(packages)
     if not shutil.which("apt-get"):
-        raise Unavailable(
-            f"this machine lacks what Debian's packages {names} hold, and has no apt-get: install the like of them"
-        )
+        raise Unavailable(f"this machine lacks what Debian's {names} hold and has no apt-get: install the like of them")
     if os.geteuid() != 0:
         raise Unavailable(f"Debian packages are missing: sudo apt-get install {names}")
+
+
+def install(packages: list[str]) -> None:
+    """Install them, as root."""
+    names = " ".join(packages)
     print(f"installing {names} ...", end=" ", file=sys.stderr, flush=True)
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    remedy = f"apt-get install {names} must work first"
-    with explained("Debian's package manager failed", remedy=remedy):
+    with explained("Debian's package manager failed", remedy=f"make 'apt-get install {names}' work"):
         call(["apt-get", "-q", "update"], environment=environment)
         call(["apt-get", "-q", "install", "--yes", "--no-install-recommends", *packages], environment=environment)

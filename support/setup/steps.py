@@ -29,6 +29,8 @@ class Step:
     """Asked at every call of `./specs`, so it takes a millisecond."""
     work: Callable[[], None]
     """Does it, or raises Unavailable. Can be repeated, also after it was killed at any moment."""
+    check: Callable[[], None] = lambda: None
+    """Raises Unavailable, before any step is begun, when the user has to act first."""
 
 
 def environment_steps() -> list[Step]:
@@ -62,19 +64,19 @@ def prepare(steps: Sequence[Step]) -> None:
     try:
         with _alone():
             todo = [step for step in steps if not step.done()]
+            for step in todo:
+                step.check()
             if todo:
                 LOG.unlink(missing_ok=True)
-                _say(
-                    f"specs: setting up {', '.join(step.name for step in todo)} (details in {LOG.relative_to(ROOT)})\n"
-                )
+                names = ", ".join(step.name for step in todo)
+                _say(f"specs: setting up {names} (details in {LOG.relative_to(ROOT)})\n")
             for step in todo:
                 _do(step)
     except OSError as failure:
         if failure.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Unavailable(DISK_FULL) from failure
-        raise Unavailable(
-            f"the set-up cannot write {failure.filename or STATE} ({failure.strerror}): allow it"
-        ) from failure
+        where = failure.filename or STATE
+        raise Unavailable(f"the set-up cannot write {where} ({failure.strerror}): allow it") from failure
 
 
 def _do(step: Step) -> None:
@@ -94,6 +96,7 @@ def _packages() -> Step:
     return Step(
         name="Debian packages",
         done=lambda: not programs.missing_packages(),
+        check=lambda: programs.check_installable(programs.missing_packages()),
         work=lambda: programs.install(programs.missing_packages()),
     )
 

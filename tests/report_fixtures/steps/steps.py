@@ -1,9 +1,10 @@
-# mypy: disable-error-code="untyped-decorator"  -- behave has no types
+# behave has no types:
+# mypy: disable-error-code="untyped-decorator"
 """Steps that pass, fail, err, skip, wait and leave evidence."""
 
 from typing import Any
 
-import allure_commons
+from allure_commons._allure import step
 from behave import given, then, when
 
 from support.errors import FaultError
@@ -48,7 +49,7 @@ def impossible(context: Any) -> None:
 
 @when("it leaves evidence")
 def evidence(context: Any) -> None:
-    with allure_commons.step("asking the worker"):
+    with step("asking the worker"):
         attach("answer", '{"slots": 16}', "json")
     context.attach("text/plain", b"attached by behave")
 

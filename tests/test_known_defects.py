@@ -1,0 +1,102 @@
+"""Known defects in a real run: expected to fail, missed when they pass, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from behave.parser import parse_feature
+
+from support.errors import UsageError
+from support.known_defects import expect_known_defects
+from tests.report_fixtures.project import run_project
+
+FEATURE = "features/known_defects.feature"
+
+
+def test_a_defect_that_is_still_there_does_not_fail_the_run(tmp_path: Path) -> None:
+    project = run_project(tmp_path, FEATURE, "-t", "not @errs and not @gone")
+    assert project.status == 0
+    result = project.results["A defect is still there"]
+    assert result["status"] == "skipped"
+    assert result["statusDetails"]["message"] == (
+        "Known defect of Dynamo, as expected: usage counts replayed tokens (dynamo#1234)"
+        " | lost tokens 3-4; the stream ended after 240 ms without a finish reason"
+    )
+    assert [step["status"] for step in result["steps"]] == ["passed", "failed", "skipped"]
+    assert {"name": "tag", "value": "known_defect"} in result["labels"]
+    assert project.line("A defect is still there").startswith("    known defect")
+    assert "Known defects of Dynamo that failed as expected: 1" in project.output
+    assert "Failing scenarios" not in project.output
+    suite = ElementTree.parse(project.folder / "junit" / "TESTS-features.known_defects.xml").getroot()
+    assert (suite.get("failures"), suite.get("errors")) == ("0", "0")
+
+
+def test_a_defect_that_is_gone_fails_the_run(tmp_path: Path) -> None:
+    project = run_project(tmp_path, FEATURE, "-t", "@gone")
+    message = (
+        'The defect is gone: remove @known_defect from "A defect is gone", '
+        "features/known_defects.feature:19 (the gauge says 0)"
+    )
+    assert project.status == 1
+    assert project.results["A defect is gone"]["status"] == "failed"
+    assert project.message("A defect is gone") == message
+    assert message in project.output
+    assert "0 scenarios passed, 1 failed" in project.output
+    suite = ElementTree.parse(project.folder / "junit" / "TESTS-features.known_defects.xml").getroot()
+    failure = suite.find("testcase[@name='A defect is gone']/failure")
+    assert failure is not None
+    assert failure.get("message") == message
+
+
+def test_an_error_teaches_nothing_about_the_defect(tmp_path: Path) -> None:
+    project = run_project(tmp_path, FEATURE, "-t", "@errs")
+    assert project.status == 1
+    assert project.results["A defect cannot be judged"]["status"] == "broken"
+    assert "0 scenarios passed, 0 failed, 1 error" in project.output
+
+
+def test_other_formatters_are_served_too(tmp_path: Path) -> None:
+    project = run_project(tmp_path, FEATURE, "-f", "plain", "-t", "not @errs and not @gone")
+    assert project.status == 0
+    assert project.results["A defect is still there"]["status"] == "skipped"
+
+
+def test_a_mark_needs_a_reason(tmp_path: Path) -> None:
+    project = run_project(tmp_path, "features/without_reason.feature")
+    assert project.status == 1
+    assert '"Nobody said why" is tagged @known_defect without a reason' in project.output
+
+
+@pytest.mark.parametrize("reason", ["", "    Known defect:\n", "    It is known.\n"])
+def test_the_reason_is_a_line_of_the_description(reason: str) -> None:
+    feature = parse_feature(f"Feature: F\n  @known_defect\n  Scenario: S\n{reason}\n    Given it\n")
+    with pytest.raises(UsageError, match=r'add a line "Known defect: \.\.\."'):
+        expect_known_defects(feature)
+
+
+OUTLINE = """
+Feature: F
+  Scenario Outline: S
+    Known defect: on one backend only
+
+    Given <x>
+
+    Examples: fine
+      | x |
+      | a |
+
+    @known_defect
+    Examples: not
+      | x |
+      | b |
+"""
+
+
+def test_an_example_may_be_marked_alone() -> None:
+    feature = parse_feature(OUTLINE)
+    plain, marked = feature.walk_scenarios()
+    expect_known_defects(feature)
+    assert "run" not in vars(plain)
+    assert "run" in vars(marked)
