@@ -1,8 +1,8 @@
 """One connection for one request, on the one network loop of this process.
 
 Requests run on an asyncio loop in a daemon thread of their own, because behave's loop stands still between steps.
-httpx is the client; aiohttp carries the bytes (at about a third of the CPU of httpx's own transport) and tells us the
-sockets it opens, so that a cancelled request can close its own at once.
+httpx is the client; aiohttp carries the bytes (a streamed chunk costs half the CPU that it costs over httpx's own
+transport, tests/benchmarks/client_cpu.py) and tells us the sockets it opens, so that a request can close its own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from support.records import ErrorClass
+
+_ENDING = 1.0  # seconds that requests which still run have to close their connections when the process ends
 
 
 @functools.cache
@@ -101,7 +103,9 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
     finally:
-        for task in asyncio.all_tasks(loop):
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
             task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks, timeout=_ENDING))
         loop.close()

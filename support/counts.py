@@ -30,6 +30,11 @@ def worker_cancellations(scrape: Metrics) -> float:
     return scrape.total("dynamo_component_cancellation_total", dynamo_endpoint="generate")
 
 
+def begun_answers(scrape: Metrics) -> float:
+    """Requests, streamed or not, of which a frontend has seen the first token."""
+    return scrape.total("dynamo_frontend_time_to_first_token_seconds_count")
+
+
 def in_flight(scrape: Metrics) -> float:
     """Requests that a frontend or worker now works on."""
     at_worker = scrape.total("dynamo_component_inflight_requests", dynamo_endpoint="generate")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from support.records import ErrorClass, Usage
 
@@ -12,8 +12,7 @@ _BOM = b"\xef\xbb\xbf"
 _SHOWN = 300  # characters of a server's words that a record keeps
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One server-sent event. name: "" when the server gave none. comments: its lines that began with a colon."""
 
     name: str

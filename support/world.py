@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.counts import Counts, in_flight, scrape
+from support.counts import Counts, begun_answers, in_flight, scrape
 from support.deployment import Component, Deployment, Target
 from support.errors import FaultError, NotWithin, SpecsError, Unavailable, UsageError
 from support.faults import Fault
@@ -110,6 +110,11 @@ class World:
         """
         client = self.client(name)
         worker = self.worker_of(name)
+        eventually(
+            lambda: self.counted(begun_answers) >= len(self.clients),
+            within=10,
+            describe=f"the answer of the {name} has begun",
+        )
         if client.record.stream:
             client.wait_for_tokens(TOKENS_BEFORE_LEAVING)
         client.cancel()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -218,6 +220,20 @@ def test_sending_and_cancelling_at_the_same_moment() -> None:
             send_completion_request(server.url, "m", "5", cancellable_request=request)
             assert request.finished(within=2).status == "cancelled"
             canceller.join(5)
+
+
+def test_a_process_that_ends_closes_its_requests() -> None:
+    program = """
+import sys
+from support.requests import spawn_long_running
+for request in spawn_long_running(sys.argv[1], "m", 3):
+    request.wait_for_tokens(2)
+"""
+    with FakeServer(some_tokens) as server:
+        command = [sys.executable, "-W", "error", "-c", program, server.url]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd=Path(__file__).parent.parent)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert [isinstance(server.result(), float) for _ in range(3)] == [True] * 3
 
 
 def test_one_of_many_leaves_the_others_alone() -> None:

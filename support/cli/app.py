@@ -81,7 +81,7 @@ def doctor(
 ) -> int:
     """Say what this machine can do.
 
-    For each missing thing: what it makes unavailable, and how to get it. It changes nothing.
+    For each missing thing: what it makes unavailable, and how to get it.
     The exit status is 0 unless the default selection cannot run here.
     """
     from support import doctor as examination

@@ -4,7 +4,7 @@
 
 All read the same streams of the same server, which has a process of its own and writes prepared bytes at a pace that
 every client keeps up with, so that each read brings one chunk. Each client runs in a process of its own; its cost is
-the kernel's account of that process (user and system), less that of the same process with nothing to read.
+the kernel's account of that process (user and system) from the first request on, without start and imports.
 Rounds go through all clients in turn, so that a busy machine is busy for all of them.
 """
 
@@ -33,7 +33,8 @@ import uvloop
 import support.requests
 
 PACE = 0.005  # seconds between two chunks of one stream
-TOKEN = b'data: {"id":"cmpl-0123456789","object":"chat.completion.chunk","created":1700000000,"model":"m",' + (
+TOKEN = (
+    b'data: {"id":"cmpl-0123456789","object":"chat.completion.chunk","created":1700000000,"model":"m",'
     b'"choices":[{"index":0,"delta":{"role":"assistant","content":" 12345"},"finish_reason":null}]}\n\n'
 )
 LAST = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}\n\ndata: [DONE]\n\n'
@@ -121,7 +122,7 @@ def plain_httpx(url: str, streams: int, chunks: int) -> int:
 
 
 def cost(client: Client, url: str, streams: int, chunks: int) -> float:
-    """Microseconds of CPU per chunk; connecting and starting up are the process's own and left out."""
+    """Microseconds of CPU per chunk; connecting included, start and imports of the process not."""
     context = multiprocessing.get_context("spawn")
     ours_end, theirs = context.Pipe()
     process = context.Process(target=_measure, args=(client, url, streams, chunks, theirs))
@@ -130,11 +131,11 @@ def cost(client: Client, url: str, streams: int, chunks: int) -> float:
     spent, received = ours_end.recv()
     process.join()
     assert received == streams * chunks, f"{client.__name__} received {received} of {streams * chunks} chunks"
-    return float(spent) / received * 1e6
+    return float(spent / received * 1e6)
 
 
 def cost_of_wrk(wrk: str, url: str, streams: int, chunks: int) -> float:
-    """The same for wrk, which only receives; its start is measured by a run against a port where nobody listens."""
+    """The same for wrk, which only receives; `wrk -v` measures its start."""
     duration = max(1, round(chunks * PACE))
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "receive.lua"
