@@ -3,8 +3,8 @@
 from behave import given, register_type
 from behave.runner import Context
 
-from support.spec import Backend, Plane
 from support.phrases import TYPES
+from support.spec import Backend, Plane
 
 register_type(**TYPES)
 
@@ -14,7 +14,9 @@ def deployment(context: Context, backend: Backend, workers: int, limit: int) -> 
     context.world.deploy(backend=backend, workers=workers, migration_limit=limit)
 
 
-@given("a {backend:Backend} deployment with {workers:d} workers that allows {limit:Count} migrations, over {plane:Plane}")
+@given(
+    "a {backend:Backend} deployment with {workers:d} workers that allows {limit:Count} migrations, over {plane:Plane}"
+)
 def deployment_over(context: Context, backend: Backend, workers: int, limit: int, plane: Plane) -> None:
     context.world.deploy(backend=backend, workers=workers, migration_limit=limit, request_plane=plane)
 
@@ -24,6 +26,6 @@ def single_worker(context: Context, backend: Backend, slots: int) -> None:
     context.world.deploy(backend=backend, workers=1, slots=slots)
 
 
-@given("a {backend:Backend} deployment with 1 worker that serves {slots:d} request at once, scheduled as the real one would")
+@given("a {backend:Backend} deployment with 1 worker that serves {slots:d} request at once, as its scheduler would")
 def scheduling_worker(context: Context, backend: Backend, slots: int) -> None:
     context.world.deploy(backend=backend, workers=1, slots=slots, engine="mocker")

@@ -39,7 +39,7 @@ class Component(ABC):
 
     @abstractmethod
     def restart(self) -> None:
-        """Start it again with what it had (kill it first if it runs). Returns when it is up as far as itself can tell."""
+        """Start it again with what it had (kill it first if it runs). Returns when it is up by its own account."""
 
     @abstractmethod
     def logs(self) -> str:
@@ -127,7 +127,9 @@ class Deployment(ABC):
             generating, within=5, describe=f"a worker is seen to serve request {request_id}", error=DeploymentError
         )
         if len(found) > 1:
-            raise DeploymentError(f"request {request_id} is on more than one worker: {', '.join(w.name for w in found)}")
+            raise DeploymentError(
+                f"request {request_id} is on more than one worker: {', '.join(w.name for w in found)}"
+            )
         return found[0]
 
     @abstractmethod
@@ -167,5 +169,3 @@ class Target(ABC):
     @abstractmethod
     def close(self) -> None:
         """End every deployment and take away everything of this run. Safe to call twice."""
-
-

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from behave.model import Feature, Scenario
 from behave.tag_expression import make_tag_expression
@@ -21,6 +23,7 @@ from support.local.target import LocalTarget
 from support.report.allure_results import ReportFormatter
 from support.report.html import build
 from support.settings import Settings, guide_environment
+from support.setup.programs import add_system_programs_to_path
 from support.waiting import scale_deadlines
 from support.world import World
 
@@ -74,6 +77,7 @@ class Run:
 
 def before_all(context: Context) -> None:
     """Check what the user asked for, enter the lab, open target and report."""
+    add_system_programs_to_path()
     try:
         settings = Settings.read(context.config.userdata)
         if settings.target == "kubernetes":
@@ -85,14 +89,15 @@ def before_all(context: Context) -> None:
         scale_deadlines(settings.timeout_scale)
         context.run = Run(settings)
     except SpecsError as error:
-        sys.exit(f"specs: {error}")
+        _refuse(error)
     for reporter in context.config.reporters:
         if hasattr(reporter, "testrun_started"):
             reporter.testrun_started()  # else behave 1.3.3 counts from the end of the first feature
     context.config.junit_directory = str(settings.log_dir / "junit")
     report = _Report.into(context.run.results, context.config)
     report.run = context.run
-    context._runner.formatters.append(report)
+    _runner(context).formatters.append(report)
+    signal.signal(signal.SIGTERM, _interrupted)
 
 
 def after_all(context: Context) -> None:
@@ -118,6 +123,24 @@ def after_scenario(context: Context, scenario: Scenario) -> None:
     context.world.finish()
 
 
+def _runner(context: Context) -> Any:
+    """behave gives hooks no public way to the features and formatters of the run."""
+    return context._runner  # noqa: SLF001
+
+
+def _refuse(error: SpecsError) -> NoReturn:
+    """End the run with one sentence. behave would wrap an exception, also SystemExit, in lines of its own."""
+    print(f"specs: {error}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(2)
+
+
+def _interrupted(number: int, frame: object) -> NoReturn:
+    """SIGTERM ends a run as Ctrl-C does: the scenario's evidence and the report are still written."""
+    raise KeyboardInterrupt
+
+
 def _selection(config: Any) -> Any:
     """The user's tag expressions, and without what runs only when asked for."""
     asked = [expression for expression in config.tags or [] if expression]
@@ -127,7 +150,7 @@ def _selection(config: Any) -> Any:
 
 def _refuse_nothing(context: Context) -> None:
     config = context.config
-    scenarios = [scenario for feature in context._runner.features for scenario in feature.walk_scenarios()]
+    scenarios = [scenario for feature in _runner(context).features for scenario in feature.walk_scenarios()]
     if not any(scenario.should_run(config) for scenario in scenarios):
         asked = " ".join(f"-t '{expression}'" for expression in config.tags or [])
         raise UsageError(f"no scenario is selected of {len(scenarios)} by {asked or 'what was asked for'}: widen it")
@@ -158,7 +181,9 @@ def _hold(log_dir: Path) -> IO[str]:
     except BlockingIOError:
         raise UsageError(f"another run writes to {log_dir}: wait for it, or give -D log_dir=FOLDER") from None
     except OSError as failure:
-        raise Unavailable(f"cannot write to {log_dir} ({failure.strerror}): make room or give -D log_dir=FOLDER") from None
+        raise Unavailable(
+            f"cannot write to {log_dir} ({failure.strerror}): make room or give -D log_dir=FOLDER"
+        ) from None
     return held
 
 

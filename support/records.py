@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,7 +11,8 @@ from typing import Any, Literal
 Status = Literal["running", "completed", "cancelled", "error"]
 ErrorClass = Literal["connect", "reset", "timeout", "http_status", "error_event", "truncated", "malformed"]
 """connect: no connection. reset: it broke. timeout: nothing came. http_status: answered 4xx or 5xx.
-error_event: the stream carried an error. truncated: it ended without a finish reason or end mark. malformed: not the API's form."""
+error_event: the stream carried an error. truncated: it ended without a finish reason or end mark. malformed: it is not
+of the API's form."""
 
 SCHEMA = 1
 
@@ -34,7 +36,7 @@ class Chunk:
 
 @dataclass(kw_only=True)
 class RequestRecord:
-    """What one client saw of one request. Times are seconds on CLOCK_MONOTONIC; `started_at` is also given as wall time."""
+    """What one client saw of one request. Times are seconds on CLOCK_MONOTONIC, the start also in wall time."""
 
     request_id: str
     """As sent in x-request-id, and found in the logs of frontend and worker."""
@@ -71,7 +73,7 @@ class RequestRecord:
     def gaps(self) -> list[float]:
         """Seconds between one chunk and the next."""
         times = [chunk.at for chunk in self.chunks]
-        return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        return [later - earlier for earlier, later in itertools.pairwise(times)]
 
     def to_json(self) -> str:
         """One line of JSON, with the derived `text` left out (it is the chunks')."""

@@ -51,7 +51,7 @@ class Settings:
                 near = difflib.get_close_matches(key, known, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise UsageError(f"unknown setting -D {key}: {hint}There are {', '.join(known)}")
-        return cls(**{key: _READERS[key](key, value) for key, value in userdata.items()})  # type: ignore[arg-type]
+        return cls(**{key: _READERS[key](key, value) for key, value in userdata.items()})
 
     def shown(self) -> dict[str, str]:
         """Each setting as text, for the report and `--help`."""

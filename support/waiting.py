@@ -50,7 +50,7 @@ def eventually(
     within: seconds, scaled by the run's timeout_scale.
     describe: what is awaited, as a clause: "the frontend lists 2 workers".
     error: raised at the deadline, with the last answer or exception of the probe (or what `last_seen` says).
-    A probe may raise AssertionError, OSError or LookupError to say "not yet, because ..."; anything else passes through.
+    A probe may raise AssertionError, OSError or LookupError to say "not yet, because ..."; others pass through.
     """
     start = time.monotonic()
     deadline = start + scaled(within)
@@ -69,6 +69,6 @@ def eventually(
             raise error(f"{describe}: not within {scaled(within):g} s; last seen: {seen}")
         if not said and now - start > _SAY_AFTER:
             said = True
-            for narrator in list(_narrators):
+            for narrator in _narrators:
                 narrator(f"waiting up to {scaled(within):g} s: {describe}")
         _never.wait(min(interval, deadline - now))

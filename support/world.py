@@ -18,7 +18,7 @@ from support.matchers import RecordMatcher, complete_answer, counted_answer
 from support.metrics import Metrics
 from support.phrases import Ask
 from support.records import RequestRecord
-from support.report.evidence import attach, attach_file
+from support.report.evidence import attach_file
 from support.report.timeline import FaultMark, timeline_svg
 from support.requests import CancellableRequest
 from support.settings import Settings
@@ -154,6 +154,10 @@ class World:
                 failed.append(f"{fault.victim} {fault.name}: {failure}")
         if failed:
             raise FaultError(f"not healed: {'; '.join(failed)}")
+
+    def note(self, what: str, value: object) -> None:
+        """Keep a measured value as evidence."""
+        self.notes[what] = str(value)
 
     # Promises that several steps judge.
 

@@ -105,7 +105,14 @@ class CountingEngine(LLMEngine):
     """Counts on from the last prompt token, at `tokens_per_second` for each request."""
 
     def __init__(
-        self, *, model: str, backend: str, mode: DisaggregationMode, tokens_per_second: float, slots: int, blocks: int,
+        self,
+        *,
+        model: str,
+        backend: str,
+        mode: DisaggregationMode,
+        tokens_per_second: float,
+        slots: int,
+        blocks: int,
         seconds_to_stop: float,
     ) -> None:
         self._model = model

@@ -136,7 +136,9 @@ class LocalDeployment(Deployment):
         """Components that are down, frozen, or not the ones that were started."""
         down = [f"{one.name} is not running" for one in self._locals() if not one.running]
         frozen = [f"{one.name} is frozen" for one in self._locals() if one.frozen]
-        replaced = [f"{one.name} ended and was started again" for one in self._locals() if one.process.exits and one.running]
+        replaced = [
+            f"{one.name} ended and was started again" for one in self._locals() if one.process.exits and one.running
+        ]
         return down + frozen + replaced
 
     def in_flight(self) -> dict[str, float]:

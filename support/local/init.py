@@ -18,7 +18,7 @@ HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 
 def main(argv: list[str]) -> int:
     prepare()
-    os.environ[MARK] = os.readlink("/proc/self/ns/net")
+    os.environ[MARK] = str(Path("/proc/self/ns/net").readlink())
     # Signals may come from outside before the child is there; they must not end the lab.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -18,16 +18,18 @@ DYNAMO_ENVIRONMENTS = ROOT / ".specs" / "dynamo"
 
 def dynamo_versions() -> list[str]:
     """Installed versions of Dynamo, oldest first."""
-    found = [place.parents[1].name for place in DYNAMO_ENVIRONMENTS.glob("*/bin/python")]
+    found = [place.parents[1].name for place in DYNAMO_ENVIRONMENTS.glob("*/bin/python") if _whole(place.parents[1])]
     return sorted(found, key=_numbers)
 
 
 def dynamo_python(version: str) -> Path:
     """The interpreter of that Dynamo's environment. Unavailable, naming what there is, when it is not installed."""
     python = DYNAMO_ENVIRONMENTS / version / "bin" / "python"
-    if not python.exists():
+    if not python.exists() or not _whole(python.parents[1]):
         there = ", ".join(dynamo_versions()) or "none"
-        raise Unavailable(f"Dynamo {version} is not installed (there is {there}): './specs setup --dynamo {version}' gets it")
+        raise Unavailable(
+            f"Dynamo {version} is not installed (there is {there}): './specs setup --dynamo {version}' gets it"
+        )
     return python
 
 
@@ -37,7 +39,9 @@ def etcd(folder: Path | None = None) -> tuple[Path, str]:
     if folder is not None:
         candidates = [folder / "etcd"]
         if not os.access(candidates[0], os.X_OK):
-            raise Unavailable(f"there is no etcd in {folder}: -D etcd=FOLDER names the folder that holds the program etcd")
+            raise Unavailable(
+                f"there is no etcd in {folder}: -D etcd=FOLDER names the folder that holds the program etcd"
+            )
     else:
         candidates = _on_path("etcd")
     if not candidates:
@@ -52,7 +56,12 @@ def nats_server() -> tuple[Path, str]:
     candidates = _on_path("nats-server")
     if not candidates:
         raise Unavailable("nats-server is missing: './specs setup' installs it")
-    return candidates[0], _version(candidates[0], "--version", r"v(\S+)")
+    return candidates[0], _version(candidates[0], "--version", r": v(\S+)")
+
+
+def _whole(environment: Path) -> bool:
+    """The set-up was not interrupted while it made it."""
+    return not (environment / ".begun").exists()
 
 
 def _on_path(program: str) -> list[Path]:
@@ -66,7 +75,9 @@ def _version(binary: Path, flag: str, pattern: str) -> str:
     said = subprocess.run([binary, flag], capture_output=True, text=True)
     match = re.search(pattern, said.stdout + said.stderr)
     if not match:
-        raise Unavailable(f"{binary} {flag} does not tell its version: it said {(said.stdout + said.stderr).strip()[:100]!r}")
+        raise Unavailable(
+            f"{binary} {flag} does not tell its version: it said {(said.stdout + said.stderr).strip()[:100]!r}"
+        )
     return match[1]
 
 

@@ -37,7 +37,7 @@ def inside() -> bool:
 
 
 def network_namespace() -> str:
-    return os.readlink("/proc/self/ns/net")
+    return str(Path("/proc/self/ns/net").readlink())
 
 
 def unavailable() -> str | None:

@@ -72,7 +72,15 @@ def _files() -> dict[str, object]:
 
 def _tokenizer() -> dict[str, object]:
     added = [
-        {"id": i, "content": word, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+        {
+            "id": i,
+            "content": word,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
+        }
         for i, word in enumerate(SPECIAL)
     ]
     words = [*SPECIAL, *(str(number) for number in range(len(SPECIAL), VOCABULARY))]

@@ -62,7 +62,9 @@ class BridgedNetwork(Network):
     def __init__(self) -> None:
         number = next(self._numbers)
         if number > 254:
-            raise Unavailable("a run has had 254 deployments, as many as its address range holds: select fewer scenarios")
+            raise Unavailable(
+                "a run has had 254 deployments, as many as its address range holds: select fewer scenarios"
+            )
         self.name = f"d{number}"
         self._prefix = f"10.77.{number}"
         self._hosts = itertools.count(2)

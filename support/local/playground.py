@@ -8,8 +8,8 @@ import signal
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -52,7 +52,7 @@ def shell() -> NoReturn:
     program = os.environ.get("SHELL", "/bin/sh")
     print(f"the frontend is at {card['environment']['FRONTEND_URL']}; the namespaces are listed by 'ip netns'")
     enter = ["nsenter", f"--target={init}", *as_user, "--net", "--mount", "--pid"]
-    os.execvpe(enter[0], [*enter, f"--wd={os.getcwd()}", "--", program], own)
+    os.execvpe(enter[0], [*enter, f"--wd={Path.cwd()}", "--", program], own)
 
 
 @contextmanager
@@ -106,7 +106,9 @@ def _told(deployment: Deployment, settings: Settings) -> str:
 
 def _card() -> dict[str, Any]:
     """Of the deployment that is up. DeploymentError when there is none, UsageError when there are several."""
-    cards = [card for card in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{_CARD}") if card.stat().st_uid == os.geteuid()]
+    cards = [
+        card for card in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{_CARD}") if card.stat().st_uid == os.geteuid()
+    ]
     alive = [card for card in cards if Scratch.held_by(card.parent)]
     if not alive:
         raise DeploymentError("no deployment is up: ./specs up keeps one")

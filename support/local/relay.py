@@ -32,7 +32,9 @@ class _Relay:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -56,7 +58,9 @@ class Outside(_Relay):
         try:
             return await asyncio.start_server(self._carry, "127.0.0.1", self._port)
         except OSError as taken:
-            raise UsageError(f"port {self._port} of localhost is taken: end what listens there, or give --port") from taken
+            raise UsageError(
+                f"port {self._port} of localhost is taken: end what listens there, or give --port"
+            ) from taken
 
 
 class Inside(_Relay):

@@ -48,7 +48,9 @@ class Scratch:
 
 def sweep() -> list[Path]:
     """Delete the folders of runs that are no more, of this user; returns them."""
-    return [folder for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*") if _left_over(folder) and _deleted(folder)]
+    return [
+        folder for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*") if _left_over(folder) and _deleted(folder)
+    ]
 
 
 def _left_over(folder: Path) -> bool:

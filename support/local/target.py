@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from support.deployment import Deployment, Target
@@ -111,14 +112,12 @@ class LocalTarget(Target):
 
 def _settled(deployment: LocalDeployment) -> list[str]:
     """Its ailments; what is in flight may end first, what is down stays down."""
-    try:
+    with suppress(NotWithin, DeploymentError):  # what is wrong is said below
         eventually(
             lambda: bool(deployment.casualties()) or not deployment.in_flight(),
             within=SETTLE,
             describe="nothing is in flight",
         )
-    except (NotWithin, DeploymentError):
-        pass  # What is wrong is said below.
     return deployment.ailments()
 
 

@@ -10,7 +10,7 @@ import mimetypes
 import shutil
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import allure_commons
 from allure_behave.listener import AllureListener
@@ -54,7 +54,7 @@ class ReportFormatter:
             _allure.plugin_manager.register(plugin)
 
     @classmethod
-    def into(cls, results_dir: Path, config: Config, *, empty: bool = True) -> ReportFormatter:
+    def into(cls, results_dir: Path, config: Config, *, empty: bool = True) -> Self:
         """Write into that folder, which is emptied first: Allure would show what an earlier run left there.
 
         empty: False for one of several processes that write into the same folder.
