@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -49,6 +50,7 @@ class Run:
     """One run of behave: settings, target, folders."""
 
     def __init__(self, settings: Settings) -> None:
+        self.begun = time.monotonic()
         self.settings = settings
         self.results = settings.log_dir / "allure-results"
         self.evidence = settings.log_dir / "evidence"
@@ -90,9 +92,6 @@ def before_all(context: Context) -> None:
         context.run = Run(settings)
     except SpecsError as error:
         _refuse(error)
-    for reporter in context.config.reporters:
-        if hasattr(reporter, "testrun_started"):
-            reporter.testrun_started()  # else behave 1.3.3 counts from the end of the first feature
     context.config.junit_directory = str(settings.log_dir / "junit")
     report = _Report.into(context.run.results, context.config)
     report.run = context.run
@@ -103,6 +102,9 @@ def before_all(context: Context) -> None:
 def after_all(context: Context) -> None:
     """Take the target away."""
     context.run.target.close()
+    for reporter in context.config.reporters:
+        if hasattr(reporter, "duration"):
+            reporter.duration = time.monotonic() - context.run.begun  # behave 1.3.3 tells the time of the first feature
 
 
 def before_feature(context: Context, feature: Feature) -> None:

@@ -40,6 +40,8 @@ class RequestRecord:
 
     request_id: str
     """As sent in x-request-id, and found in the logs of frontend and worker."""
+    client: str = ""
+    """Who asked, by the name that the scenario has for it."""
     endpoint: str
     """"completions" or "chat/completions"."""
     stream: bool

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import re
+import dataclasses
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.counts import Counts, begun_answers, in_flight, scrape
+from support.counts import Counts, begun_answers, in_flight
 from support.deployment import Component, Deployment, Target
 from support.errors import FaultError, NotWithin, SpecsError, Unavailable, UsageError
+from support.evidence import Evidence
 from support.faults import Fault
 from support.matchers import RecordMatcher, complete_answer, counted_answer
 from support.metrics import Metrics
 from support.phrases import Ask
 from support.records import RequestRecord
-from support.report.evidence import attach_file
-from support.report.timeline import FaultMark, timeline_svg
+from support.report.timeline import FaultMark
 from support.requests import CancellableRequest
 from support.settings import Settings
 from support.spec import DeploymentSpec
@@ -27,7 +26,6 @@ from support.waiting import eventually
 
 TOKENS_BEFORE_LEAVING = 10
 COUNTED_WITHIN = 2.0
-_LEFT_OUT = re.compile(r"^(#|\w+_bucket\b|dynamo_(tokio|work_handler|router)_|go_|grpc_|os_|process_|promhttp_)")
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class World:
         if client.record.status != "cancelled" or client.cancelled_at is None:
             raise FaultError(f"the {name} could not leave early: its request was already {client.record.status}")
         self._left = _Left(client.request_id, worker, client.cancelled_at)
-        self._marks.append(FaultMark("left", name, client.cancelled_at, None))
+        self._marks.append(FaultMark("left", name, client.cancelled_at, client.cancelled_at))
 
     # Faults.
 
@@ -134,7 +132,7 @@ class World:
         began = time.monotonic()
         fault.inject()
         self.notes[f"{fault.victim} {fault.name}"] = fault.verify()
-        self._marks.append(FaultMark(fault.name, fault.victim, began, None))
+        self._marks.append(FaultMark(fault.name, fault.victim, began, began))
 
     def strike_worker_of(self, name: str, fault: Callable[[Component], Fault]) -> None:
         """Strike the worker that serves a client while it does. FaultError when the client had its answer before."""
@@ -222,46 +220,11 @@ class World:
                 self.target.release(deployment)
 
     def _keep_evidence(self) -> None:
-        records = [client.record for client in self.clients.values()]
-        if records:
-            self._keep_records(records)
+        evidence = Evidence(self.folder)
+        if self.clients:
+            records = [dataclasses.replace(one.record, client=name) for name, one in self.clients.items()]
+            evidence.keep_requests(records, self._marks, begun=self.begun)
         if self.notes:
-            self._keep("measured.txt", "".join(f"{what}: {value}\n" for what, value in self.notes.items()))
+            evidence.keep_measured(self.notes)
         if self._deployment and self._counts:
-            self._keep_components(self._deployment, self._counts)
-
-    def _keep_records(self, records: list[RequestRecord]) -> None:
-        end = max([time.monotonic(), *(record.ended_at or 0.0 for record in records)])
-        title = "Requests and faults of this scenario"
-        picture = timeline_svg(records, self._marks, start=self.begun, end=end, title=title)
-        self._keep("timeline.svg", picture, "svg")
-        self._keep("requests.jsonl", "".join(record.to_json() + "\n" for record in records), "jsonl")
-
-    def _keep_components(self, deployment: Deployment, counts: Counts) -> None:
-        self._keep("deployment.json", json.dumps(_described(deployment), indent=1), "json")
-        after = scrape(list(deployment.components.values()))
-        for moment, scrapes in (("before", counts.before), ("after", after)):
-            text = "".join(f"# {name}\n{_brief(metrics)}\n" for name, metrics in scrapes.items())
-            self._keep(f"metrics-{moment}.txt", text, "log")
-        for component in deployment.components.values():
-            if text := component.logs():
-                self._keep(f"{component.name}.log", text, "log")
-
-    def _keep(self, name: str, text: str, kind: str = "text") -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / name
-        path.write_text(text)
-        attach_file(path, name, kind)  # type: ignore[arg-type]  # literals above
-
-
-def _described(deployment: Deployment) -> dict[str, object]:
-    components = {
-        one.name: {"address": one.address, "pid": one.pid if one.running else None}
-        for one in deployment.components.values()
-    }
-    return {"spec": vars(deployment.spec), "components": components}
-
-
-def _brief(metrics: Metrics) -> str:
-    """Without histogram buckets and the series of the runtimes' insides."""
-    return "\n".join(line for line in metrics.text.splitlines() if not _LEFT_OUT.match(line))
+            evidence.keep_deployment(self._deployment, before=self._counts.before)

@@ -137,7 +137,8 @@ def _lane(record: RequestRecord, lane: int, place: _Place, densest: int) -> Iter
     middle = place.top + lane * _LANE + _LANE // 2
     colour = _COLOURS[record.status]
     began, ended = place.x(record.started_at), place.x(place.end if record.ended_at is None else record.ended_at)
-    yield f'<text x="{_LEFT - 10}" y="{middle + 4}" text-anchor="end">{_text(_cut(record.request_id, 22))}</text>'
+    name = _text(_cut(record.client or record.request_id, 22))
+    yield f'<text x="{_LEFT - 10}" y="{middle + 4}" text-anchor="end">{name}</text>'
     yield f'<path d="M{began} {middle - 5}V{middle + 5}M{began} {middle}H{ended}" stroke="{colour}" fill="none"/>'
     if record.chunks:
         bars = "".join(

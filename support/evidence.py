@@ -1,0 +1,68 @@
+"""The evidence of one scenario: files in a folder of its own, and the same in the report."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from support.counts import Scrapes, scrape
+from support.deployment import Deployment
+from support.metrics import Metrics
+from support.records import RequestRecord
+from support.report.evidence import Kind, attach_file
+from support.report.timeline import FaultMark, timeline_svg
+
+_LEFT_OUT = re.compile(r"^(#|\w+_bucket\b|dynamo_(tokio|work_handler|router)_|go_|grpc_|os_|process_|promhttp_)")
+
+
+class Evidence:
+    """Writes below `folder`, which is made with the first file. Call it in a step or hook of the scenario."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep_requests(self, records: Sequence[RequestRecord], faults: Sequence[FaultMark], *, begun: float) -> None:
+        """What each client saw, and a picture of it. begun: of the scenario, on CLOCK_MONOTONIC."""
+        end = max([time.monotonic(), *(record.ended_at or 0.0 for record in records)])
+        title = "Requests and faults, from the start of the scenario"
+        picture = timeline_svg(records, faults, start=begun, end=end, title=title)
+        self._keep("Timeline of requests and faults", "timeline.svg", picture, "svg")
+        lines = "".join(record.to_json() + "\n" for record in records)
+        self._keep("What each client saw", "requests.jsonl", lines, "jsonl")
+
+    def keep_measured(self, values: Mapping[str, str]) -> None:
+        """Measured values, by what was measured."""
+        self._keep("What was measured", "measured.txt", "".join(f"{what}: {value}\n" for what, value in values.items()))
+
+    def keep_deployment(self, deployment: Deployment, *, before: Scrapes) -> None:
+        """What ran, what it counted, what it wrote."""
+        self._keep("Deployment", "deployment.json", json.dumps(_described(deployment), indent=1), "json")
+        after = scrape(list(deployment.components.values()))
+        for moment, scrapes in (("before", before), ("after", after)):
+            text = "".join(f"# {name}\n{_brief(metrics)}\n" for name, metrics in scrapes.items())
+            self._keep(f"Metrics {moment}", f"metrics-{moment}.txt", text, "log")
+        for component in deployment.components.values():
+            if text := component.logs():
+                self._keep(f"Log of {component.name}", f"{component.name}.log", text, "log")
+
+    def _keep(self, title: str, file: str, text: str, kind: Kind = "text") -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / file
+        path.write_text(text)
+        attach_file(path, title, kind)
+
+
+def _described(deployment: Deployment) -> dict[str, object]:
+    components = {
+        one.name: {"address": one.address, "pid": one.pid if one.running else None}
+        for one in deployment.components.values()
+    }
+    return {"spec": vars(deployment.spec), "components": components}
+
+
+def _brief(metrics: Metrics) -> str:
+    """Without histogram buckets and the series of the runtimes' insides."""
+    return "\n".join(line for line in metrics.text.splitlines() if not _LEFT_OUT.match(line))
