@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from support.deployment import Component
 from support.metrics import Metrics
+from support.spec import GENERATING
 
 Scrapes = Mapping[str, Metrics]
 """By component name."""
@@ -54,13 +55,13 @@ def scrape(components: list[Component]) -> dict[str, Metrics]:
 
 
 class Counts:
-    """Counters since a first scrape."""
+    """Counters of frontends and workers since a first scrape, which is of all components."""
 
     def __init__(self, components: list[Component]) -> None:
-        self._components = components
+        self._counting = [component for component in components if component.role in ("frontend", *GENERATING)]
         self.before = scrape(components)
 
     def grown(self, counter: Callable[[Metrics], float]) -> float:
-        """By how much the counter has grown, over all these components that answer now."""
-        now = scrape(self._components)
+        """By how much the counter has grown, over all of them that answer now."""
+        now = scrape(self._counting)
         return sum(counter(metrics) - counter(self.before.get(name, Metrics([]))) for name, metrics in now.items())

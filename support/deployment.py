@@ -159,8 +159,8 @@ class Target(ABC):
         """A ready deployment of that spec, used by one scenario at a time; from the pool when a good one is there."""
 
     @abstractmethod
-    def release(self, deployment: Deployment) -> list[str]:
-        """Take it back: into the pool when it is as good as new, else away. Returns its ailments."""
+    def release(self, deployment: Deployment, *, reuse: bool = True) -> list[str]:
+        """Take it back: into the pool when it may be reused and is as good as new, else away. Returns its ailments."""
 
     @abstractmethod
     def facts(self) -> dict[str, str]:

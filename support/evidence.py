@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import time
@@ -10,12 +12,13 @@ from pathlib import Path
 
 from support.counts import Scrapes, scrape
 from support.deployment import Deployment
-from support.metrics import Metrics
 from support.records import RequestRecord
 from support.report.evidence import Kind, attach_file
 from support.report.timeline import FaultMark, timeline_svg
 
-_LEFT_OUT = re.compile(r"^(#|\w+_bucket\b|dynamo_(tokio|work_handler|router)_|go_|grpc_|os_|process_|promhttp_)")
+_LEFT_OUT = re.compile(
+    r"\w+_bucket\b|\w+_created\b|dynamo_(tokio|work_handler|router)_|go_|grpc_|os_|process_|promhttp_|etcd_debugging_"
+)
 
 
 class Evidence:
@@ -42,17 +45,21 @@ class Evidence:
         self._keep("Deployment", "deployment.json", json.dumps(_described(deployment), indent=1), "json")
         after = scrape(list(deployment.components.values()))
         for moment, scrapes in (("before", before), ("after", after)):
-            text = "".join(f"# {name}\n{_brief(metrics)}\n" for name, metrics in scrapes.items())
-            self._keep(f"Metrics {moment}", f"metrics-{moment}.txt", text, "log")
+            for name, metrics in scrapes.items():
+                self._write(f"metrics-{moment}-{name}.txt", metrics.text)
+        self._keep("Metrics that changed: before, after", "metrics.csv", _changes(before, after), "csv")
         for component in deployment.components.values():
             if text := component.logs():
                 self._keep(f"Log of {component.name}", f"{component.name}.log", text, "log")
 
     def _keep(self, title: str, file: str, text: str, kind: Kind = "text") -> None:
+        attach_file(self._write(file, text), title, kind)
+
+    def _write(self, file: str, text: str) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / file
         path.write_text(text)
-        attach_file(path, title, kind)
+        return path
 
 
 def _described(deployment: Deployment) -> dict[str, object]:
@@ -63,6 +70,14 @@ def _described(deployment: Deployment) -> dict[str, object]:
     return {"spec": vars(deployment.spec), "components": components}
 
 
-def _brief(metrics: Metrics) -> str:
-    """Without histogram buckets and the series of the runtimes' insides."""
-    return "\n".join(line for line in metrics.text.splitlines() if not _LEFT_OUT.match(line))
+def _changes(before: Scrapes, after: Scrapes) -> str:
+    """component,series,before,after of each series that is not what it was; a series that was not there was 0."""
+    rows = io.StringIO()
+    table = csv.writer(rows)
+    table.writerow(["component", "series", "before", "after"])
+    for name, metrics in after.items():
+        earlier = before[name].values() if name in before else {}
+        for series, value in metrics.values().items():
+            if not _LEFT_OUT.match(series) and value != earlier.get(series, 0.0):
+                table.writerow([name, series, f"{earlier.get(series, 0.0):g}", f"{value:g}"])
+    return rows.getvalue()

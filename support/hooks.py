@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from behave.model import Feature, Scenario
+from behave.model_type import Status
 from behave.tag_expression import make_tag_expression
 
 from support import tags
@@ -42,7 +43,7 @@ class _Report(ReportFormatter):
         try:
             page = build(self.run.results, self.run.settings.log_dir / "report.html", environment=self.run.facts())
             print(f"report: {page}")
-        except SpecsError as error:
+        except (SpecsError, OSError) as error:
             print(f"specs: no report: {error}", file=sys.stderr)
 
 
@@ -91,7 +92,9 @@ def before_all(context: Context) -> None:
         scale_deadlines(settings.timeout_scale)
         context.run = Run(settings)
     except SpecsError as error:
-        _refuse(error)
+        _refuse(str(error))
+    except OSError as failure:
+        _refuse(f"the run cannot begin: {failure}; make room, or set TMPDIR and -D log_dir to where there is some")
     context.config.junit_directory = str(settings.log_dir / "junit")
     report = _Report.into(context.run.results, context.config)
     report.run = context.run
@@ -122,7 +125,7 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
-    context.world.finish()
+    context.world.finish(passed=all(step.status is Status.passed for step in scenario.all_steps))
 
 
 def _runner(context: Context) -> Any:
@@ -130,7 +133,7 @@ def _runner(context: Context) -> Any:
     return context._runner  # noqa: SLF001
 
 
-def _refuse(error: SpecsError) -> NoReturn:
+def _refuse(error: str) -> NoReturn:
     """End the run with one sentence. behave would wrap an exception, also SystemExit, in lines of its own."""
     print(f"specs: {error}", file=sys.stderr)
     sys.stdout.flush()

@@ -40,5 +40,13 @@ class Metrics:
         """Sum over the matching series; 0 when there is none."""
         return sum(sample.value for sample in self.series(name, **labels))
 
+    def values(self) -> dict[str, float]:
+        """Every series by its name and labels, as the text format writes them."""
+        return {f"{one.name}{_written(one.labels)}": one.value for one in self._samples}
+
     def __contains__(self, name: str) -> bool:
         return any(sample.name == name for sample in self._samples)
+
+
+def _written(labels: dict[str, str]) -> str:
+    return "{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}" if labels else ""

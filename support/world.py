@@ -207,8 +207,8 @@ class World:
 
     # The end.
 
-    def finish(self) -> None:
-        """Heal, end what still runs, keep the evidence, give the deployment back."""
+    def finish(self, *, passed: bool) -> None:
+        """Heal, end what still runs, keep the evidence, give the deployment back; for reuse only if all went well."""
         try:
             self.healed()
         finally:
@@ -217,7 +217,7 @@ class World:
             self._keep_evidence()
             if self._deployment:
                 deployment, self._deployment = self._deployment, None
-                self.target.release(deployment)
+                self.target.release(deployment, reuse=passed)
 
     def _keep_evidence(self) -> None:
         evidence = Evidence(self.folder)

@@ -8,6 +8,7 @@ Feature: A request that nobody waits for ends
 
   Rule: Within 2 seconds of a client leaving, its worker stops and its slot serves someone else
 
+    @use.with_engine=counting @use.with_engine=real
     Scenario Outline: A client that <asks> and leaves disturbs nobody
       Given a <backend> deployment with 1 worker that serves 2 requests at once
       And a neighbour that streams 300 tokens

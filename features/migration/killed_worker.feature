@@ -43,7 +43,7 @@ Feature: A stream survives the loss of its worker
         | backend | plane |
         | trtllm  | NATS  |
 
-    @known_defect
+    @known_defect @use.with_engine=counting @use.with_engine=real
     Scenario Outline: A migrated answer counts its prompt once
       Known defect: Dynamo 1.4.2 adds the tokens that it replays on the new worker to the prompt.
 

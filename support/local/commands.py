@@ -43,6 +43,8 @@ UP: dict[Role, tuple[int, str]] = {
 """What answers 200 as soon as the component itself is up. A worker's /live and /health say 503 for ever without canary
 checks (measured on 1.4.2); whether it serves is for the frontend's instance list to tell."""
 
+LOG = "info,dynamo_llm::http::service::service_v2=warn"
+"""Without a line for every scrape and readiness question; each request still has its "received" and "completed"."""
 _MOCKER_TOKENS_PER_SECOND = 100
 """Of one request at --speedup-ratio 1, about; it varies with engine type and load."""
 _ENGINES = Path(__file__).parent.parent / "engines"
@@ -157,6 +159,7 @@ def _dynamo(name: str, around: Surroundings) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "DYN_HEALTH_CHECK_ENABLED": str(spec.canary_health_checks).lower(),
         "DYN_SDK_DISABLE_ANSI_LOGGING": "1",
+        "DYN_LOG": LOG,
         **({} if place.enter else shared),
         **dict(spec.environment),
     }

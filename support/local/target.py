@@ -59,11 +59,14 @@ class LocalTarget(Target):
         self._busy.append(chosen)
         return chosen
 
-    def release(self, deployment: Deployment) -> list[str]:
+    def release(self, deployment: Deployment, *, reuse: bool = True) -> list[str]:
         assert isinstance(deployment, LocalDeployment)
         self._busy.remove(deployment)
+        if not reuse or self._settings.fresh:
+            deployment.close()
+            return []
         ailments = _settled(deployment)
-        if ailments or self._settings.fresh:
+        if ailments:
             deployment.close()
         else:
             self._idle.append(deployment)

@@ -1,0 +1,51 @@
+"""The counting engine with one thing broken, in the place of the sound one; tests/broken.py lets workers run
+
+python tests/broken_engine.py leaks-slots ARGUMENTS-OF-THE-COUNTING-ENGINE
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # components inherit no PYTHONPATH
+
+from dynamo._core import Context
+from dynamo.common.backend.engine import GenerateChunk, GenerateRequest
+from dynamo.common.backend.run import run
+
+from support.engines.counting import CountingEngine, Slots
+
+PROMPT = 5
+"""Tokens that every client of the suite sends; a request with more of them was moved here from another worker."""
+
+
+class LeaksSlots(CountingEngine):
+    """A slot stays taken when its request has ended, which the next request notices and no metric of Dynamo."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._slots = _NeverGivenBack(slots=self._slots.slots, blocks=self._slots.blocks)
+
+
+class ForgetsAToken(CountingEngine):
+    """Goes on one token too early after a migration: as if Dynamo had not replayed the last token that it sent."""
+
+    async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
+        if len(request["token_ids"]) > PROMPT:
+            request["token_ids"] = request["token_ids"][:-1]
+        async for chunk in super().generate(request, context):
+            yield chunk
+
+
+class _NeverGivenBack(Slots):
+    def give_back(self, blocks: int) -> None:
+        """Keep it."""
+
+
+ENGINES = {"leaks-slots": LeaksSlots, "forgets-a-token": ForgetsAToken}
+
+if __name__ == "__main__":
+    run(ENGINES[sys.argv.pop(1)])
