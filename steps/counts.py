@@ -3,7 +3,7 @@
 from behave import register_type, then
 from behave.runner import Context
 
-from support.counts import frontend_cancellations, migrations, worker_cancellations
+from support.counts import CANCELLATIONS, MIGRATIONS, ONGOING_MIGRATIONS, WORKER_CANCELLATIONS
 from support.phrases import TYPES
 
 register_type(**TYPES)
@@ -11,15 +11,13 @@ register_type(**TYPES)
 
 @then("exactly {count:d} migration of a running request is counted")
 def migrations_counted(context: Context, count: int) -> None:
-    context.world.expect_count(
-        "migrations of running requests", lambda scrape: migrations(scrape, "ongoing_request"), count
-    )
-    context.world.expect_count("migrations of any kind", migrations, count)
+    context.world.expect_count(ONGOING_MIGRATIONS, count)
+    context.world.expect_count(MIGRATIONS, count)
 
 
 @then("no migration is counted")
 def no_migration_counted(context: Context) -> None:
-    context.world.expect_count("migrations of any kind", migrations, 0)
+    context.world.expect_count(MIGRATIONS, 0)
 
 
 @then("its worker stops working on it within {seconds:d} seconds")
@@ -29,5 +27,5 @@ def worker_stops(context: Context, seconds: int) -> None:
 
 @then("exactly {count:d} cancellation is counted")
 def cancellations_counted(context: Context, count: int) -> None:
-    context.world.expect_count("cancellations at the frontend", frontend_cancellations, count)
-    context.world.note("cancellations that the workers counted", context.world.counted(worker_cancellations))
+    context.world.expect_count(CANCELLATIONS, count)
+    context.world.note("cancellations that the workers counted", context.world.counted(WORKER_CANCELLATIONS))

@@ -6,9 +6,12 @@ to a scrape from before it (`Counts`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from support.deployment import Component
+from support.errors import DeploymentError
 from support.metrics import Metrics
 from support.spec import GENERATING
 
@@ -16,24 +19,32 @@ Scrapes = Mapping[str, Metrics]
 """By component name."""
 
 
-def migrations(scrape: Metrics, kind: str | None = None) -> float:
-    """Requests that a frontend moved to another worker; kind: "ongoing_request", "new_request", None for both."""
-    return scrape.total("dynamo_frontend_model_migration_total", **({"migration_type": kind} if kind else {}))
+@dataclass(frozen=True)
+class Counter:
+    """One thing that is counted, by whom, and under which name."""
+
+    what: str
+    """In the plural, for messages: "migrations"."""
+    where: Literal["frontend", "worker"]
+    metric: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def read(self, scrape: Metrics) -> float:
+        return scrape.total(self.metric, **self.labels)
 
 
-def frontend_cancellations(scrape: Metrics) -> float:
-    """Requests whose client left, as a frontend counts them."""
-    return scrape.total("dynamo_frontend_model_cancellation_total")
-
-
-def worker_cancellations(scrape: Metrics) -> float:
-    """Requests that were cancelled at a worker."""
-    return scrape.total("dynamo_component_cancellation_total", dynamo_endpoint="generate")
-
-
-def begun_answers(scrape: Metrics) -> float:
-    """Requests, streamed or not, of which a frontend has seen the first token."""
-    return scrape.total("dynamo_frontend_time_to_first_token_seconds_count")
+MIGRATIONS = Counter("migrations of any kind", "frontend", "dynamo_frontend_model_migration_total")
+"""Requests that a frontend moved to another worker."""
+ONGOING_MIGRATIONS = Counter(
+    "migrations of running requests", "frontend", MIGRATIONS.metric, {"migration_type": "ongoing_request"}
+)
+CANCELLATIONS = Counter("cancellations", "frontend", "dynamo_frontend_model_cancellation_total")
+"""Requests whose client left."""
+WORKER_CANCELLATIONS = Counter(
+    "cancellations at workers", "worker", "dynamo_component_cancellation_total", {"dynamo_endpoint": "generate"}
+)
+BEGUN_ANSWERS = Counter("answers that have begun", "frontend", "dynamo_frontend_time_to_first_token_seconds_count")
+"""Requests, streamed or not, of which a frontend has seen the first token."""
 
 
 def in_flight(scrape: Metrics) -> float:
@@ -43,7 +54,7 @@ def in_flight(scrape: Metrics) -> float:
 
 
 def scrape(components: list[Component]) -> dict[str, Metrics]:
-    """One scrape of each that runs and answers."""
+    """One scrape of each that runs and answers, as evidence."""
     scrapes = {}
     for component in components:
         if component.running:
@@ -55,13 +66,30 @@ def scrape(components: list[Component]) -> dict[str, Metrics]:
 
 
 class Counts:
-    """Counters of frontends and workers since a first scrape, which is of all components."""
+    """Counters since a first scrape."""
 
     def __init__(self, components: list[Component]) -> None:
-        self._counting = [component for component in components if component.role in ("frontend", *GENERATING)]
+        self._components = components
         self.before = scrape(components)
 
-    def grown(self, counter: Callable[[Metrics], float]) -> float:
-        """By how much the counter has grown, over all of them that answer now."""
-        now = scrape(self._counting)
-        return sum(counter(metrics) - counter(self.before.get(name, Metrics([]))) for name, metrics in now.items())
+    def grown(self, counter: Counter) -> float:
+        """By how much it has grown, over all frontends or all workers that there are.
+
+        A worker that was killed counts no more, and one that was started again counts from 0. DeploymentError when one
+        does not answer, or when a frontend is gone: nobody can say then what it has counted.
+        """
+        return sum(self._grown(counter, one) for one in self._components if _counts(one, counter))
+
+    def _grown(self, counter: Counter, component: Component) -> float:
+        try:
+            now = counter.read(component.metrics())
+        except ConnectionError as failure:
+            raise DeploymentError(f"nobody can say how many {counter.what} there were: {failure}") from failure
+        before = counter.read(self.before[component.name]) if component.name in self.before else 0.0
+        return now - before if now >= before else now
+
+
+def _counts(component: Component, counter: Counter) -> bool:
+    if counter.where == "frontend":
+        return component.role == "frontend"
+    return component.role in GENERATING and component.running

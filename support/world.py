@@ -9,13 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.counts import Counts, begun_answers, in_flight
+from support.counts import BEGUN_ANSWERS, Counter, Counts, in_flight
 from support.deployment import Component, Deployment, Target
 from support.errors import FaultError, NotWithin, SpecsError, Unavailable, UsageError
 from support.evidence import Evidence
 from support.faults import Fault
 from support.matchers import RecordMatcher, complete_answer, counted_answer
-from support.metrics import Metrics
 from support.phrases import Ask
 from support.records import RequestRecord
 from support.report.timeline import FaultMark
@@ -72,10 +71,9 @@ class World:
             raise UsageError("the scenario has no deployment yet: begin with 'Given a ... deployment'")
         return self._deployment
 
-    def counted(self, counter: Callable[[Metrics], float]) -> float:
-        """By how much a counter has grown since the scenario began."""
-        assert self._counts, "no deployment yet"
-        return self._counts.grown(counter)
+    def counted(self, counter: Counter) -> float:
+        """By how much a counter has grown since the scenario began. DeploymentError when nobody can say."""
+        return (self._counts or Counts(list(self.deployment.components.values()))).grown(counter)
 
     # Clients.
 
@@ -109,7 +107,7 @@ class World:
         client = self.client(name)
         worker = self.worker_of(name)
         eventually(
-            lambda: self.counted(begun_answers) >= len(self.clients),
+            lambda: self.counted(BEGUN_ANSWERS) >= len(self.clients),
             within=10,
             describe=f"the answer of the {name} has begun",
         )
@@ -137,9 +135,10 @@ class World:
     def strike_worker_of(self, name: str, fault: Callable[[Component], Fault]) -> None:
         """Strike the worker that serves a client while it does. FaultError when the client had its answer before."""
         worker = self.worker_of(name)
-        if self.client(name).record.status != "running":
-            raise FaultError(f"the {name} had its answer before {worker.name} could be struck: nothing can be judged")
         self.inject(fault(worker))
+        ended_at = self.client(name).record.ended_at
+        if ended_at is not None and ended_at < self._marks[-1].began_at:
+            raise FaultError(f"the {name} had its answer before {worker.name} was struck: nothing can be judged")
 
     def healed(self) -> None:
         """Take back every fault, last one first. FaultError for those that could not be."""
@@ -159,21 +158,22 @@ class World:
 
     # Promises that several steps judge.
 
-    def expect_count(self, what: str, counter: Callable[[Metrics], float], expected: int) -> None:
+    def expect_count(self, counter: Counter, expected: int) -> None:
         """A counter has grown by exactly that much; it may take 2 s to get there, and must not go beyond."""
 
         def reached() -> bool:
             return self.counted(counter) >= expected
 
         with suppress(NotWithin):
-            eventually(reached, within=COUNTED_WITHIN, describe=f"{expected} {what} counted")
+            eventually(reached, within=COUNTED_WITHIN, describe=f"{expected} {counter.what} are counted")
         seen = self.counted(counter)
-        assert seen == expected, f"{what}: {seen:g} were counted, not {expected}"
+        assert seen == expected, f"{counter.what}: {seen:g} were counted, not {expected}"
 
     def expect_abandoned(self, *, within: float) -> None:
         """The worker of the client that left works on its request no longer, by its log and by its metrics."""
-        assert self._left, "no client has left"
         left = self._left
+        if left is None:
+            raise UsageError("no client has left yet: say so with 'When the client leaves ...'")
         others = sum(client.record.status == "running" for client in self.clients.values())
 
         def abandoned() -> bool:
@@ -198,7 +198,8 @@ class World:
 
     def ended_after_fault(self, name: str, *, within: float) -> RequestRecord:
         """The client's record, which must end within that many seconds of the last fault."""
-        assert self._marks, "no fault was injected"
+        if not self._marks:
+            raise UsageError("nothing was done to the deployment yet: begin with a 'When'")
         elapsed = time.monotonic() - self._marks[-1].began_at
         record = self.client(name).finished(within=max(0.0, within - elapsed))
         if record.ended_at is not None:

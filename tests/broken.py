@@ -2,8 +2,8 @@
 
     python -m tests.broken drops-a-chunk -t "@vllm and not @nats" -n "A killed worker" -D log_dir=/tmp/broken
 
-The first word is one of `BREAKS`, the rest is behave's. All but that one thing is as in any run. Like any run it goes on
-inside a lab, by the same command line: it comes here twice and breaks the same thing again.
+The first word is one of `BREAKS`, the rest is behave's. All but that one thing is as in any run. Like any run it goes
+on inside a lab, by the same command line: it comes here twice and breaks the same thing again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ import httpx
 from behave.__main__ import main as behave
 
 from support.deployment import Component, Deployment
-from support.local import deployment as local_deployment
-from support.local.commands import Command, Surroundings
+from support.local.commands import Command, Surroundings, command
 from support.local.component import LocalComponent
 from support.local.deployment import LocalDeployment
 from support.local.target import LocalTarget
@@ -78,18 +77,17 @@ def started_with(**changes: object) -> Iterator[None]:
 
 
 @contextmanager
-def engine(name: str) -> Iterator[None]:
+def engine(broken: str) -> Iterator[None]:
     """Workers run an engine of tests/broken_engine.py in the place of the counting engine."""
-    command = local_deployment.command
 
-    def other_command(component: str, role: Role, around: Surroundings) -> Command:
-        told = command(component, role, around)
+    def other_command(name: str, role: Role, around: Surroundings) -> Command:
+        told = command(name, role, around)
         if role not in GENERATING:
             return told
         python, _, *arguments = told.argv
-        return replace(told, argv=[python, str(ENGINE), name, *arguments])
+        return replace(told, argv=[python, str(ENGINE), broken, *arguments])
 
-    with patch.object(local_deployment, "command", other_command):
+    with patch("support.local.deployment.command", other_command):
         yield
 
 

@@ -28,7 +28,12 @@ from typing import Any
 _FILE = "RUN_PHASES_FILE"
 """Environment variable: where the process under the clocks writes. It is set for that process only."""
 _TICK = os.sysconf("SC_CLK_TCK")
-_START, _ENTER, _IMPORT = "start: outside the lab", "start: enter the lab", "start: imports and features, inside"
+_STARTS = _START, _ENTER, _IMPORT, _CHECK = (
+    "start: imports and features, outside the lab",
+    "start: enter the lab",
+    "start: imports and features, again inside",
+    "start: target, model folder, versions",
+)
 _BEHAVE, _EXIT = "behave itself", "exit"
 _ORDER = ("start", "deployment", "step", "end", "report", "behave", "exit")
 
@@ -62,7 +67,7 @@ def report(rows: dict[str, list[float]], total: float) -> None:
 def read(text: str, begun: float, ended: float) -> dict[str, list[float]]:
     """The rows of a run, out of what its two processes wrote: the one outside the lab, then the one in it."""
     said = [json.loads(line) for line in text.splitlines()]
-    *outside, inside = said
+    *outside, inside = said  # where there can be no lab, nobody is outside
     rows: dict[str, list[float]] = dict(inside["rows"])
     entered = inside["begun"]
     if outside:
@@ -75,8 +80,10 @@ def read(text: str, begun: float, ended: float) -> dict[str, list[float]]:
 
 
 def _place(row: tuple[str, list[float]]) -> tuple[int, float]:
-    kind = re.split(r"\W", row[0])[0]
-    return _ORDER.index(kind), -row[1][1] if kind != "start" else 0.0
+    """The start in its order, then kind by kind, the longest first."""
+    name, (_, wall, _) = row
+    kind = re.split(r"\W", name)[0]
+    return _ORDER.index(kind), _STARTS.index(name) if kind == "start" else -wall
 
 
 class Clock:
@@ -142,7 +149,7 @@ def instrumented(arguments: Sequence[str], file: Path) -> int:
 
     def began(*_: Any) -> str:
         clock.begin(_BEHAVE)
-        return "start: check, target, model folder, versions"
+        return _CHECK
 
     setattr(lab, "enter", entering)  # noqa: B010  # a process of its own, which only measures this
     clock.around(hooks, "before_all", began)

@@ -1,0 +1,180 @@
+"""Negative controls: on a deployment that is broken on purpose, the right scenario fails, and says what a reader needs.
+
+Each runs the real suite in a process of its own (tests/broken.py), one scenario on vLLM, and reads Allure's results.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.local import lab
+from support.settings import ROOT
+from support.waiting import eventually
+
+_no_lab = lab.unavailable()
+needs_namespaces = pytest.mark.skipif(_no_lab is not None, reason=f"needs namespaces: {_no_lab}")
+
+MOVED = "A killed worker costs a stream nothing over TCP"
+NOT_MOVED = "A killed worker ends its stream with a clear error"
+LEFT = "A client that streams a chat of 2000 tokens and leaves disturbs nobody"
+KNOWN_DEFECT = "A stream that was not moved is not counted as moved"
+
+EVERY_TOKEN = "Then the client receives each of the 200 tokens exactly once"
+STOPS = "Then its worker stops working on it within 2 seconds"
+TOLD = "Then the client is told of an error within 5 seconds"
+KILL = "When the worker that serves the client is killed after 50 tokens"
+
+
+@dataclass(frozen=True)
+class Control:
+    """What is broken (a key of `tests.broken.BREAKS`), in which scenario, which step notices, and its words (regex)."""
+
+    broken: str
+    scenario: str
+    step: str
+    says: str
+
+    def __str__(self) -> str:
+        return self.broken
+
+
+FAIL = [
+    Control("drops-a-chunk", MOVED, EVERY_TOKEN, r": lost token 1010$"),
+    Control("doubles-a-chunk", MOVED, EVERY_TOKEN, r": repeated token 1010$"),
+    Control("forgets-a-token", MOVED, EVERY_TOKEN, r"the last 1 of 200 tokens .*; repeated token 10\d\d$"),
+    Control("migrates-nothing", MOVED, EVERY_TOKEN, r"the last \d+ of 200 tokens are missing .* ended in an error"),
+    Control(
+        "delays-a-chunk", MOVED, "And no token is later than 5 seconds", r"gap was 6\.\d+ s, between tokens 99 and"
+    ),
+    Control(
+        "strikes-the-idle-worker",
+        MOVED,
+        "And exactly 1 migration of a running request is counted",
+        r"^migrations of running requests: 0 were counted, not 1$",
+    ),
+    Control("migrates-all", NOT_MOVED, TOLD, r"it completed: completed after .* and 200 tokens"),
+    Control("falls-silent", NOT_MOVED, TOLD, r"ends: not within .* running for .* 50 tokens"),
+    Control("swallows-the-disconnect", LEFT, STOPS, r"vllm-worker-0 has not ended the request$"),
+    Control("stops-late", LEFT, STOPS, r"vllm-worker-0 has not ended the request$"),
+    Control("leaks-slots", LEFT, "And a newcomer is served within 2 seconds", r"receives 1 tokens: not within 2 s"),
+    Control(
+        "counts-no-cancellation",
+        LEFT,
+        "And exactly 1 cancellation is counted",
+        r"^cancellations at the frontend: 0 were counted, not 1$",
+    ),
+]
+
+
+class Suite:
+    """Runs the suite, with folders of its own for all that it writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log_dir = folder / "log"
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
+
+    def run(self, broken: str, scenario: str) -> Run:
+        """That one scenario on vLLM, on a deployment that is broken in that way."""
+        behave = ["-D", f"log_dir={self.log_dir}", "-t", "@vllm and not @nats", "-n", scenario]
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.broken", broken, *behave],
+            cwd=ROOT,
+            env=os.environ | {"TMPDIR": str(self.temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
+        found = [json.loads(path.read_text()) for path in (self.log_dir / "allure-results").glob("*-result.json")]
+        assert [result["name"].startswith(scenario) for result in found] == [True], done.stdout
+        return Run(done.returncode, done.stdout, found[0])
+
+    def processes(self) -> list[int]:
+        """Those that run with this suite's environment, in whatever namespace: behave, components, the report's."""
+        return [int(process.name) for process in Path("/proc").glob("[0-9]*") if self._owns(process)]
+
+    def _owns(self, process: Path) -> bool:
+        with suppress(OSError):  # it has ended, or is another user's
+            return str(self.temporary).encode() in (process / "environ").read_bytes()
+        return False
+
+
+@dataclass(frozen=True)
+class Run:
+    """behave's exit status and output, and Allure's result of the one scenario."""
+
+    status: int
+    output: str
+    result: dict[str, Any]
+
+    @property
+    def verdict(self) -> tuple[str, str | None]:
+        """Allure's status, and the step that was the first not to pass."""
+        not_passed = [step["name"] for step in self.result["steps"] if step["status"] != "passed"]
+        return self.result["status"], next(iter(not_passed), None)
+
+    @property
+    def message(self) -> str:
+        return str(self.result["statusDetails"]["message"])
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Iterator[Suite]:
+    """Nothing of its runs is left when the test has ended: no process (so no namespace), no folder."""
+    suite = Suite(tmp_path)
+    yield suite
+    eventually(lambda: not suite.processes(), within=5, describe="every process of the run is gone")
+    assert list(suite.temporary.iterdir()) == []
+
+
+@needs_namespaces
+@pytest.mark.parametrize("control", FAIL, ids=str)
+def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
+    run = suite.run(control.broken, control.scenario)
+    assert run.verdict == ("failed", control.step), run.output
+    assert re.search(control.says, run.message, re.DOTALL), run.message
+    assert run.status == 1
+
+
+@needs_namespaces
+def test_a_fault_that_did_not_happen_is_an_error(suite: Suite) -> None:
+    run = suite.run("strikes-nobody", MOVED)
+    assert run.verdict == ("broken", KILL), run.output
+    assert re.fullmatch(r"vllm-worker-\d was killed and still runs as process \d+", run.message)
+    assert run.status == 1
+
+
+@needs_namespaces
+def test_a_known_defect_that_is_gone_fails(suite: Suite) -> None:
+    run = suite.run("counts-no-migration", KNOWN_DEFECT)
+    assert run.verdict == ("failed", None), run.output
+    assert run.message.startswith(f'The defect is gone: remove @known_defect from "{KNOWN_DEFECT}')
+    assert run.status == 1
+
+
+@needs_namespaces
+@pytest.mark.parametrize("scenario", [MOVED, LEFT], ids=["moved", "left"])
+def test_the_proxies_themselves_change_nothing(suite: Suite, scenario: str) -> None:
+    run = suite.run("nothing", scenario)
+    assert run.verdict == ("passed", None), run.output
+    assert run.status == 0
+
+
+def test_what_a_run_leaves_is_seen(suite: Suite) -> None:
+    environment = os.environ | {"TMPDIR": str(suite.temporary)}
+    with subprocess.Popen([sys.executable, "-c", "input()"], env=environment, stdin=subprocess.PIPE) as left:
+        assert suite.processes() == [left.pid]
+        left.communicate(b"\n")
+    assert suite.processes() == []
