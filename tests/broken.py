@@ -118,9 +118,9 @@ def frozen_counters(word: str) -> Iterator[None]:
     first: dict[LocalComponent, list[Sample]] = {}
 
     def partly_old(component: LocalComponent) -> Metrics:
-        samples = metrics(component)._samples
-        old = first.setdefault(component, [sample for sample in samples if word in sample.name])
-        return Metrics([*old, *(sample for sample in samples if word not in sample.name)])
+        now = metrics(component)
+        old = first.setdefault(component, [sample for sample in now._samples if word in sample.name])
+        return Metrics([*old, *(sample for sample in now._samples if word not in sample.name)], now.text)
 
     with patch.object(LocalComponent, "metrics", partly_old):
         yield
@@ -135,7 +135,6 @@ BREAKS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "swallows-the-disconnect": partial(behind, SwallowsTheDisconnect),
     "migrates-nothing": partial(started_with, migration_limit=0),
     "migrates-all": partial(started_with, migration_limit=3),
-    "stops-late": partial(started_with, seconds_to_stop=600),
     "leaks-slots": partial(engine, "leaks-slots"),
     "forgets-a-token": partial(engine, "forgets-a-token"),
     "strikes-the-idle-worker": idle_taken_for_serving,

@@ -16,7 +16,7 @@ from support.local.scratch import PREFIX, Scratch, sweep
 from support.settings import ROOT
 
 NOBODY = 65534
-HOLDER = "from support.local.scratch import Scratch; print(Scratch().path, flush=True); input()"
+HOLDER = "from support.local.scratch import Scratch; held = Scratch(); print(held.path, flush=True); input()"
 
 
 @pytest.fixture(autouse=True)
