@@ -11,7 +11,7 @@ from pathlib import Path
 
 from support.counts import BEGUN_ANSWERS, Counter, Counts, in_flight
 from support.deployment import Component, Deployment, Target
-from support.errors import FaultError, NotWithin, SpecsError, Unavailable, UsageError
+from support.errors import DeploymentError, FaultError, NotWithin, SpecsError, Unavailable, UsageError
 from support.evidence import Evidence
 from support.faults import Fault
 from support.matchers import RecordMatcher, complete_answer, counted_answer
@@ -110,6 +110,7 @@ class World:
             lambda: self.counted(BEGUN_ANSWERS) >= len(self.clients),
             within=10,
             describe=f"the answer of the {name} has begun",
+            error=DeploymentError,
         )
         if client.record.stream:
             client.wait_for_tokens(TOKENS_BEFORE_LEAVING)

@@ -228,7 +228,7 @@ def test_a_command_that_ends_at_once_has_been_started(make: Make, monkeypatch: p
 
     def spawn_and_see_the_end(log: int) -> subprocess.Popen[bytes]:
         child = spawn(log)
-        child.wait()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         return child
 
     monkeypatch.setattr(process, "_spawn", spawn_and_see_the_end)
