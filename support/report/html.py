@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -132,7 +133,8 @@ def _generate(results_dir: Path, folder: Path, title: str, history: Path, allure
     config = folder / "allurerc.mjs"
     config.write_text(f"export default {json.dumps(_config(folder / 'page', title, history))};\n", encoding="utf-8")
     command = [*allure, "generate", "--config", str(config), str(results_dir.absolute())]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    quiet = os.environ | {"NODE_DISABLE_COMPILE_CACHE": "1"}  # else it leaves a folder in the machine's /tmp
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, env=quiet)
     page = folder / "page" / "index.html"
     if done.returncode or not page.is_file():
         said = (done.stderr or done.stdout).strip().splitlines()[-5:] or ["nothing"]
