@@ -6,6 +6,7 @@ from hamcrest import assert_that
 
 from support.matchers import ended_with_error, no_gap_longer_than
 from support.phrases import TYPES, Ask
+from support.promises import expect_served, whole_answer
 
 register_type(**TYPES)
 
@@ -15,6 +16,11 @@ def client(context: Context, name: str, ask: Ask) -> None:
     context.world.send(name, ask)
 
 
+@given("{name:Client} that waits for its turn")
+def waiting_client(context: Context, name: str) -> None:
+    context.world.queue(name, Ask(tokens=5, chat=False, stream=True))
+
+
 @when("{name:Client} leaves while its answer is being generated")
 def client_leaves(context: Context, name: str) -> None:
     context.world.leave(name)
@@ -22,28 +28,28 @@ def client_leaves(context: Context, name: str) -> None:
 
 @then("{name:Client} receives each of the {tokens:d} tokens exactly once")
 def receives_each_token_once(context: Context, name: str, tokens: int) -> None:
-    assert_that(context.world.client(name).finished(), context.world.whole_answer(tokens))
+    assert_that(context.world.client(name).finished(), whole_answer(context.world, tokens))
 
 
-@then("no token is later than {seconds:d} seconds")
+@then("none of its tokens comes more than {seconds:d} seconds after the one before")
 def no_token_late(context: Context, seconds: int) -> None:
     for client in context.world.clients.values():
-        assert_that(client.record, no_gap_longer_than(seconds))
+        assert_that(client.finished(), no_gap_longer_than(seconds))
 
 
 @then("{name:Client} is told of an error within {seconds:d} seconds")
 def told_of_an_error(context: Context, name: str, seconds: int) -> None:
-    record = context.world.ended_after_fault(name, within=seconds)
-    assert_that(record, ended_with_error())
+    record = context.world.client(name).finished(within=seconds)
+    assert_that(record, ended_with_error(within=seconds, since=context.world.struck_at))
 
 
-@then("a newcomer is served within {seconds:d} seconds")
-def newcomer_is_served(context: Context, seconds: int) -> None:
-    context.world.expect_served("newcomer", within=seconds, beside="neighbour")
+@then("{name:Client} is served within {seconds:d} seconds")
+def is_served(context: Context, name: str, seconds: int) -> None:
+    expect_served(context.world, name, within=seconds)
 
 
-@then("the server counts {tokens:d} prompt tokens for {name:Client}")
-def counts_prompt_tokens(context: Context, tokens: int, name: str) -> None:
+@then("{name:Client} is told that it sent {tokens:d} tokens")
+def told_prompt_tokens(context: Context, name: str, tokens: int) -> None:
     usage = context.world.client(name).finished().usage
-    assert usage is not None, f"{name} was not told its usage"
-    assert usage.prompt_tokens == tokens, f"{name} sent {tokens} prompt tokens and was told {usage.prompt_tokens}"
+    assert usage is not None, f"the {name} was not told its usage"
+    assert usage.prompt_tokens == tokens, f"the {name} sent {tokens} tokens and was told {usage.prompt_tokens}"

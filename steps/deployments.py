@@ -21,11 +21,11 @@ def deployment_over(context: Context, backend: Backend, workers: int, limit: int
     context.world.deploy(backend=backend, workers=workers, migration_limit=limit, request_plane=plane)
 
 
-@given("a {backend:Backend} deployment with 1 worker that serves {slots:d} requests at once")
+@given("a {backend:Backend} deployment with 1 worker that serves {slots:d} requests at a time")
 def single_worker(context: Context, backend: Backend, slots: int) -> None:
     context.world.deploy(backend=backend, workers=1, slots=slots)
 
 
-@given("a {backend:Backend} deployment with 1 worker that serves {slots:d} request at once, as its scheduler would")
+@given("a {backend:Backend} deployment with 1 worker whose scheduler serves {slots:d} request at a time")
 def scheduling_worker(context: Context, backend: Backend, slots: int) -> None:
     context.world.deploy(backend=backend, workers=1, slots=slots, engine="mocker")

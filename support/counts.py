@@ -28,23 +28,38 @@ class Counter:
     where: Literal["frontend", "worker"]
     metric: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    beside: str = ""
+    """A metric of the same component that is there from the start. A labelled counter is there only after its first
+    event; without this one it is not 0 but unknown to this version of Dynamo."""
 
     def read(self, scrape: Metrics) -> float:
+        """Its value. DeploymentError when this Dynamo does not count it."""
+        if self.beside and self.beside not in scrape:
+            raise DeploymentError(f"this Dynamo does not tell how many {self.what} there were: it has no {self.beside}")
         return scrape.total(self.metric, **self.labels)
 
 
-MIGRATIONS = Counter("migrations of any kind", "frontend", "dynamo_frontend_model_migration_total")
+_LIMIT = "dynamo_frontend_model_migration_limit"
+_CLIENTS = "dynamo_frontend_disconnected_clients"
+
+MIGRATIONS = Counter("migrations of any kind", "frontend", "dynamo_frontend_model_migration_total", beside=_LIMIT)
 """Requests that a frontend moved to another worker."""
 ONGOING_MIGRATIONS = Counter(
-    "migrations of running requests", "frontend", MIGRATIONS.metric, {"migration_type": "ongoing_request"}
+    "migrations of running requests", "frontend", MIGRATIONS.metric, {"migration_type": "ongoing_request"}, _LIMIT
 )
-CANCELLATIONS = Counter("cancellations", "frontend", "dynamo_frontend_model_cancellation_total")
+CANCELLATIONS = Counter("cancellations", "frontend", "dynamo_frontend_model_cancellation_total", beside=_CLIENTS)
 """Requests whose client left."""
 WORKER_CANCELLATIONS = Counter(
     "cancellations at workers", "worker", "dynamo_component_cancellation_total", {"dynamo_endpoint": "generate"}
 )
 BEGUN_ANSWERS = Counter("answers that have begun", "frontend", "dynamo_frontend_time_to_first_token_seconds_count")
 """Requests, streamed or not, of which a frontend has seen the first token."""
+
+
+def engine_running(scrape: Metrics) -> float | None:
+    """Requests that hold a slot of a worker's engine, by its own account; None for an engine that does not tell."""
+    name = "counting_engine_running_requests"
+    return scrape.total(name) if name in scrape else None
 
 
 def in_flight(scrape: Metrics) -> float:
@@ -71,6 +86,11 @@ class Counts:
     def __init__(self, components: list[Component]) -> None:
         self._components = components
         self.before = scrape(components)
+        silent = [
+            one.name for one in components if one.role in ("frontend", *GENERATING) and one.name not in self.before
+        ]
+        if silent:
+            raise DeploymentError(f"{', '.join(silent)} did not answer for metrics when the scenario began")
 
     def grown(self, counter: Counter) -> float:
         """By how much it has grown, over all frontends or all workers that there are.
@@ -85,7 +105,7 @@ class Counts:
             now = counter.read(component.metrics())
         except ConnectionError as failure:
             raise DeploymentError(f"nobody can say how many {counter.what} there were: {failure}") from failure
-        before = counter.read(self.before[component.name]) if component.name in self.before else 0.0
+        before = counter.read(self.before[component.name])
         return now - before if now >= before else now
 
 

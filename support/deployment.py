@@ -137,6 +137,14 @@ class Deployment(ABC):
         """Return when every component is up and the frontend would serve the model with all workers of the spec."""
 
     @abstractmethod
+    def casualties(self) -> dict[str, str]:
+        """Components that are down, frozen, or no longer the ones that were started, and what became of them."""
+
+    @abstractmethod
+    def in_flight(self) -> dict[str, float]:
+        """Requests that frontends and workers now work on, by component, only where there are any."""
+
+    @abstractmethod
     def ailments(self) -> list[str]:
         """Why this deployment is not as good as new (something down, frozen, in flight); empty when it is."""
 
@@ -159,8 +167,8 @@ class Target(ABC):
         """A ready deployment of that spec, used by one scenario at a time; from the pool when a good one is there."""
 
     @abstractmethod
-    def release(self, deployment: Deployment, *, reuse: bool = True) -> list[str]:
-        """Take it back: into the pool when it may be reused and is as good as new, else away. Returns its ailments."""
+    def release(self, deployment: Deployment, *, reuse: bool = True) -> None:
+        """Take it back: into the pool when it may be reused and is as good as new, else away."""
 
     @abstractmethod
     def facts(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from support.deployment import Deployment
 from support.records import RequestRecord
 from support.report.evidence import Kind, attach_file
 from support.report.timeline import FaultMark, timeline_svg
+from support.spec import GENERATING
 
 _LEFT_OUT = re.compile(
     r"\w+_bucket\b|\w+_created\b|dynamo_(tokio|work_handler|router)_|go_|grpc_|os_|process_|promhttp_|etcd_debugging_"
@@ -47,7 +48,8 @@ class Evidence:
         for moment, scrapes in (("before", before), ("after", after)):
             for name, metrics in scrapes.items():
                 self._write(f"metrics-{moment}-{name}.txt", metrics.text)
-        self._keep("Metrics that changed: before, after", "metrics.csv", _changes(before, after), "csv")
+        judged = {one.name: after[one.name] for one in deployment.of_role("frontend", *GENERATING) if one.name in after}
+        self._keep("Metrics that changed: before, after", "metrics.csv", _changes(before, judged), "csv")
         for component in deployment.components.values():
             if text := component.logs():
                 self._keep(f"Log of {component.name}", f"{component.name}.log", text, "log")

@@ -86,7 +86,7 @@ def before_all(context: Context) -> None:
         if settings.target == "kubernetes":
             raise Unavailable("the kubernetes target does not exist yet: leave -D target out")
         context.config.tag_expression = _selection(context.config)
-        _refuse_nothing(context)
+        _refuse_nothing(context, settings)
         if not lab.inside() and lab.unavailable() is None:
             lab.enter([sys.executable, *sys.orig_argv[1:]])
         scale_deadlines(settings.timeout_scale)
@@ -114,14 +114,14 @@ def before_feature(context: Context, feature: Feature) -> None:
     """Skip early, before anything is paid for, what this run cannot or shall not do; with the reason in a sentence."""
     expect_known_defects(feature)
     for scenario in feature.walk_scenarios():
-        reason = _not_here(set(scenario.effective_tags), context.run)
+        reason = _not_here(set(scenario.effective_tags), context.run.settings)
         if reason:
             scenario.skip(reason)
 
 
 def before_scenario(context: Context, scenario: Scenario) -> None:
     run: Run = context.run
-    context.world = World(settings=run.settings, target=run.target, folder=run.folder_of(scenario))
+    context.world = World(settings=run.settings, target=run.target, folder=run.folder_of(scenario), skip=scenario.skip)
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
@@ -153,16 +153,20 @@ def _selection(config: Any) -> Any:
     return make_tag_expression(tags.with_default_selection(asked), config.tag_expression_protocol)
 
 
-def _refuse_nothing(context: Context) -> None:
+def _refuse_nothing(context: Context, settings: Settings) -> None:
+    """UsageError when no scenario is selected, or when none of them can run here: a run of nothing proves nothing."""
     config = context.config
     scenarios = [scenario for feature in _runner(context).features for scenario in feature.walk_scenarios()]
-    if not any(scenario.should_run(config) for scenario in scenarios):
+    selected = [scenario for scenario in scenarios if scenario.should_run(config)]
+    if not selected:
         asked = " ".join(f"-t '{expression}'" for expression in config.tags or [])
         raise UsageError(f"no scenario is selected of {len(scenarios)} by {asked or 'what was asked for'}: widen it")
+    reasons = [_not_here(set(scenario.effective_tags), settings) for scenario in selected]
+    if all(reasons):
+        raise UsageError(f"none of the {len(selected)} selected scenarios can run here, the first because {reasons[0]}")
 
 
-def _not_here(tagged: set[str], run: Run) -> str | None:
-    settings = run.settings
+def _not_here(tagged: set[str], settings: Settings) -> str | None:
     backends = tags.FAMILIES["backend"] & tagged
     if settings.backend and backends and settings.backend not in backends:
         return f"this run is for {settings.backend} only (-D backend)"

@@ -20,8 +20,9 @@ GONE = "The defect is gone"
 def expect_known_defects(feature: Any) -> None:
     """Turn the verdicts of the feature's `@known_defect` scenarios; for the before_feature hook.
 
-    One that breaks its promise gets behave's status `xfailed` and does not fail the run. One that keeps it fails. One
-    that ends in an error (the environment, a fault, a hook) stays an error: nothing was learnt about the defect.
+    One that breaks its promise, which is its last step, gets behave's status `xfailed` and does not fail the run. One
+    that fails before, or keeps it, fails. One that ends in an error (the environment, a fault, a hook) stays an error:
+    nothing was learnt about the defect.
     UsageError for a `@known_defect` without a reason.
     """
     for scenario in feature.walk_scenarios():
@@ -47,7 +48,7 @@ def reason_of(scenario: Scenario) -> str:
 
 
 def _judge(scenario: Scenario, runner: Runner) -> bool:
-    if scenario.status is Status.failed:
+    if scenario.status is Status.failed and scenario.all_steps and _failed_last(scenario):
         _expected(scenario, runner)
         return False
     if scenario.status is Status.passed:
@@ -57,6 +58,11 @@ def _judge(scenario: Scenario, runner: Runner) -> bool:
         scenario.set_status(Status.failed)
         return True
     return bool(scenario.status.has_failed())
+
+
+def _failed_last(scenario: Scenario) -> bool:
+    """Only the last step states the promise that is known to be broken; those before it must hold."""
+    return bool(list(scenario.all_steps)[-1].status is Status.failed)
 
 
 def _expected(scenario: Scenario, runner: Runner) -> None:

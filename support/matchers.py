@@ -59,12 +59,18 @@ def complete_answer(tokens: int, *, first: int | None = None) -> RecordMatcher:
 
 
 def counted_answer(tokens: int) -> RecordMatcher:
-    """A whole answer of an engine whose text nobody knows: completed, some text, and usage that counts `tokens`."""
+    """A whole answer of the mocker, whose numbers nobody knows beforehand: as many of them as `tokens`, and completed.
+
+    It sees a lost or repeated token by the number of words, since every token of our model is one; their order it does
+    not see.
+    """
 
     def faults(record: RequestRecord) -> Faults:
-        return [*([] if record.text else ["no text came"]), *_ending_faults(record, tokens)]
+        words = len(record.text.split())
+        lacks = [] if words == tokens else [f"{_tokens(words, say=True)} came, not {tokens}"]
+        return [*lacks, *_ending_faults(record, tokens)]
 
-    return RecordMatcher(f"an answer of {tokens} tokens by the server's own count", faults)
+    return RecordMatcher(f"an answer of {tokens} tokens", faults)
 
 
 def no_gap_longer_than(seconds: float) -> RecordMatcher:

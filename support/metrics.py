@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -20,15 +21,22 @@ class Sample:
 class Metrics:
     """One scrape. Labelled series appear in Dynamo only after their first event, so a missing one counts as 0."""
 
-    def __init__(self, samples: list[Sample], text: str = "") -> None:
-        self._samples = samples
+    def __init__(self, samples: list[Sample] | None = None, text: str = "") -> None:
+        """From samples, or from the Prometheus text format, which is parsed when it is asked (64 ms for etcd's)."""
+        self._given = samples
         self.text = text
 
     @classmethod
     def parse(cls, text: str) -> Metrics:
         """From the Prometheus text format. Counters keep their `_total`, as Dynamo writes them."""
-        families = text_string_to_metric_families(text)
-        return cls([Sample(s.name, dict(s.labels), s.value) for f in families for s in f.samples], text)
+        return cls(None, text)
+
+    @cached_property
+    def _samples(self) -> list[Sample]:
+        if self._given is not None:
+            return self._given
+        families = text_string_to_metric_families(self.text)
+        return [Sample(s.name, dict(s.labels), s.value) for f in families for s in f.samples]
 
     def series(self, name: str, **labels: str) -> Iterator[Sample]:
         """Every series of that name whose labels include `labels`."""

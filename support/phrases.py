@@ -29,9 +29,9 @@ class Ask:
         return send(deployment.base_url, deployment.model, PROMPT, self.tokens, stream=self.stream)
 
 
-@parse.with_pattern(r"streams (?:a chat of )?\d+ tokens|awaits (?:a chat of )?\d+ tokens")
+@parse.with_pattern(r"(?:streams|awaits) (?:a chat of |a completion of )?\d+ tokens")
 def parse_ask(text: str) -> Ask:
-    """ "streams a chat of 200 tokens", "awaits 200 tokens": streamed or in one piece, chat or completion."""
+    """ "streams a chat of 200 tokens", "awaits a completion of 200 tokens": streamed or in one piece."""
     tokens = re.search(r"\d+", text)
     assert tokens, "the pattern has a number"
     return Ask(tokens=int(tokens[0]), chat="chat" in text, stream=text.startswith("streams"))

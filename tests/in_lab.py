@@ -102,6 +102,8 @@ class LabProcess:
     def close(self) -> None:
         self._calls.close()
         with self._process:
+            assert self._process.stdin
+            self._process.stdin.close()
             status = self._process.wait(timeout=30)
         self._answers.close()
         assert status == 0, f"the lab ended with {status}"

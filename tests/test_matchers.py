@@ -151,7 +151,7 @@ def test_long_lists_are_cut() -> None:
 )
 def test_what_the_ending_is_wrong_about(changes: dict[str, Any], words: str) -> None:
     assert complaint(complete_answer(10), record(**changes)) == words
-    assert complaint(counted_answer(10), record(["any", "text"], **changes)) == words
+    assert complaint(counted_answer(10), record(range(10), **changes)) == words
 
 
 def test_a_request_that_still_runs_is_no_answer() -> None:
@@ -159,8 +159,10 @@ def test_a_request_that_still_runs_is_no_answer() -> None:
 
 
 def test_a_counted_answer() -> None:
-    assert_that(record(["what", "ever"]), counted_answer(10))
-    assert complaint(counted_answer(10), record([])) == "no text came"
+    assert_that(record(["what"] * 10), counted_answer(10))
+    assert complaint(counted_answer(10), record([])) == "0 tokens came, not 10"
+    assert complaint(counted_answer(10), record(["what"] * 9)) == "9 tokens came, not 10"
+    assert complaint(counted_answer(10), record(["what"] * 11)) == "11 tokens came, not 10"
 
 
 def test_the_longest_gap_is_found() -> None:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hamcrest import assert_that, contains_inanyorder, contains_string, empty, equal_to, has_length
+from hamcrest import assert_that, contains_string, empty, equal_to, has_length
 
 from support.errors import Unavailable
 from support.local import lab
 from support.local.network import HOSTS, BridgedNetwork, Place, SharedLoopback, network
+from support.waiting import eventually
 from tests.in_lab import in_lab, lab_process
 
 LISTEN = "import socket; s = socket.create_server(('', 2379)); print('up', flush=True); s.accept()[0].sendall(b'{}')"
@@ -68,13 +69,13 @@ def test_two_deployments_stand_side_by_side_and_close_leaves_nothing() -> None:
     assert_that(_run(places[1], "echo", "still there"), equal_to("still there"))
     other.close()
     assert_that(_namespaces(), empty())
-    assert_that(_links(), contains_inanyorder("lo"))
+    _expect_no_link_left()
 
 
 @in_lab
 def test_a_network_without_a_place_leaves_nothing_either() -> None:
     network().close()
-    assert_that(_links(), contains_inanyorder("lo"))
+    _expect_no_link_left()
 
 
 @in_lab
@@ -108,6 +109,11 @@ def _run(place: Place, *argv: str) -> str:
 
 def _namespaces() -> list[str]:
     return [entry.name for entry in Path("/run/netns").iterdir()]
+
+
+def _expect_no_link_left() -> None:
+    """The kernel takes a namespace's links away a moment after the namespace."""
+    eventually(lambda: _links() == ["lo"], within=1, describe="no link is left", last_seen=lambda: str(_links()))
 
 
 def _links() -> list[str]:

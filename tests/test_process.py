@@ -100,7 +100,7 @@ def test_pause_is_seen_in_proc_and_resume_too(make: Make) -> None:
     for _ in range(2):
         process.resume()
         assert not process.frozen
-        assert state(process.pid) == "S"
+        eventually(lambda: state(process.pid) == "S", within=1, describe="it goes on")
 
 
 def test_a_frozen_process_can_be_killed(make: Make) -> None:
@@ -236,7 +236,7 @@ def test_a_command_that_ends_at_once_has_been_started(make: Make, monkeypatch: p
     starting.start()
     starting.join(timeout=5)
     assert not starting.is_alive()
-    assert process.exits == [0]
+    assert process.ended(within=5) == 0
 
 
 def test_a_signal_to_a_process_that_has_just_ended_is_not_an_error(make: Make) -> None:

@@ -10,7 +10,7 @@ Feature: A stream survives the loss of its worker
       And a client that streams 200 tokens
       When the worker that serves the client is killed after 50 tokens
       Then the client receives each of the 200 tokens exactly once
-      And no token is later than 5 seconds
+      And none of its tokens comes more than 5 seconds after the one before
       And exactly 1 migration of a running request is counted
 
       @vllm @smoke
@@ -50,7 +50,8 @@ Feature: A stream survives the loss of its worker
       Given a <backend> deployment with 2 workers that allows 3 migrations
       And a client that streams 200 tokens
       When the worker that serves the client is killed after 50 tokens
-      Then the server counts 5 prompt tokens for the client
+      Then the client receives each of the 200 tokens exactly once
+      And the client is told that it sent 5 tokens
 
       @vllm
       Examples: vLLM

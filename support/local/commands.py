@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,8 +63,8 @@ class Surroundings:
     """What commands need to know of their deployment."""
 
     spec: DeploymentSpec
-    places: Mapping[str, Place]
-    """By component name."""
+    places: dict[str, Place]
+    """By component name; those that start first are there first."""
     model: ModelFolder
     data: Path
     """Folder for the data of etcd and NATS."""

@@ -96,6 +96,15 @@ class LocalComponent(Component):
     def address(self) -> str:
         return self.place.address
 
+    def casualty(self) -> str | None:
+        """What makes it another one than was started: down, frozen, or started again; None when nothing does."""
+        ends = ", ".join(map(str, self.process.exits))
+        if not self.running:
+            return f"ended (with {ends})"
+        if self.frozen:
+            return "is frozen"
+        return f"ended (with {ends}) and was started again" if ends else None
+
     def logs(self) -> str:
         with self.log.open("rb") as file:
             file.seek(self._log_from)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,27 +41,30 @@ class LocalDeployment(Deployment):
         self._folders = folders
         self.components: dict[str, Component] = {}
         try:
-            self._build(model, etcd_folder)
+            self._start(self._surroundings(model, etcd_folder))
             self.base_url = f"http://{self._local('frontend-0').place.at(HTTP)}"
-            self._start()
         except BaseException:
             self.close()
             raise
 
-    def _build(self, model: ModelFolder, etcd_folder: Path | None) -> None:
+    def _surroundings(self, model: ModelFolder, etcd_folder: Path | None) -> Surroundings:
         for folder in (self._folders.data, self._folders.logs):
             folder.mkdir(parents=True, exist_ok=True)
-        roles = names(self.spec)
-        around = Surroundings(
+        return Surroundings(
             spec=self.spec,
-            places={name: self._network.place(name, PORTS[role]) for name, role in roles.items()},
+            places={},
             model=model,
             data=self._folders.data,
             etcd=installed.etcd(etcd_folder)[0],
             nats_server=installed.nats_server()[0],
         )
-        for name, role in roles.items():
-            self.components[name] = self._component(name, role, around, around.places[name])
+
+    def _build(self, around: Surroundings, *roles: Role) -> list[LocalComponent]:
+        wanted = {name: role for name, role in names(self.spec).items() if role in roles}
+        around.places.update({name: self._network.place(name, PORTS[role]) for name, role in wanted.items()})
+        built = {name: self._component(name, role, around, around.places[name]) for name, role in wanted.items()}
+        self.components.update(built)
+        return list(built.values())
 
     def _component(self, name: str, role: Role, around: Surroundings, place: Place) -> LocalComponent:
         return LocalComponent(
@@ -74,11 +78,12 @@ class LocalDeployment(Deployment):
             restart=self.spec.restart,
         )
 
-    def _start(self) -> None:
-        """etcd first: who finds none waits 1, 2, 4, ... s before asking again."""
-        first, then = self._locals("etcd", "nats"), self._locals("frontend", "worker", "prefill", "decode")
+    def _start(self, around: Surroundings) -> None:
+        """etcd first: who finds none waits 1, 2, 4, ... s before asking again. While it elects, the rest is built."""
+        first = self._build(around, "etcd", "nats")
         for component in first:
             component.start()
+        then = self._build(around, "frontend", *GENERATING)
         for component in first:
             component.wait_until_up()
         for component in then:
@@ -92,22 +97,17 @@ class LocalDeployment(Deployment):
         def serves() -> bool:
             for component in self._locals():
                 component.insist_on_running()
-            frontend = self._local("frontend-0")
-            models = [model["id"] for model in frontend.get(HTTP, "/v1/models").json()["data"]]
-            there = self.instances()
-            assert len(there) == wanted, f"the frontend lists {len(there)} workers of {wanted}"
-            assert self.model in models or not wanted, f"the frontend lists the models {models}"
+            for frontend in self._locals("frontend"):
+                models = [model["id"] for model in frontend.get(HTTP, "/v1/models").json()["data"]]
+                there = len(_instances(frontend))
+                assert there == wanted, f"{frontend.name} lists {there} workers of {wanted}"
+                assert self.model in models or not wanted, f"{frontend.name} lists the models {models}"
             return True
 
-        eventually(serves, within=READY_WITHIN, describe=f"{self.spec} is ready", error=DeploymentError, interval=0.05)
+        eventually(serves, within=READY_WITHIN, describe=f"{self.spec} is ready", error=DeploymentError)
 
     def instances(self) -> list[Instance]:
-        answer = self._local("frontend-0").get(HTTP, "/health").json()
-        return [
-            Instance(one["instance_id"], one["component"], one["transport"].get("tcp", "").rpartition(":")[0])
-            for one in answer.get("instances", [])
-            if one["endpoint"] == "generate"
-        ]
+        return _instances(self._local("frontend-0"))
 
     def serving_workers(self, request_id: str) -> list[Component]:
         """By the runtime's own log lines: the frontend gives the request an id of its own, under which each worker logs
@@ -120,7 +120,7 @@ class LocalDeployment(Deployment):
         return [worker for worker, log in logs.items() if log.count(begun) > log.count(done)]
 
     def ailments(self) -> list[str]:
-        found = self.casualties()
+        found = [f"{name} {what}" for name, what in self.casualties().items()]
         if found:
             return found
         try:
@@ -132,18 +132,12 @@ class LocalDeployment(Deployment):
             found.append(str(failure))
         return found
 
-    def casualties(self) -> list[str]:
-        """Components that are down, frozen, or not the ones that were started."""
-        down = [f"{one.name} is not running" for one in self._locals() if not one.running]
-        frozen = [f"{one.name} is frozen" for one in self._locals() if one.frozen]
-        replaced = [
-            f"{one.name} ended and was started again" for one in self._locals() if one.process.exits and one.running
-        ]
-        return down + frozen + replaced
+    def casualties(self) -> dict[str, str]:
+        return {one.name: what for one in self._locals() if (what := one.casualty())}
 
     def in_flight(self) -> dict[str, float]:
         """Requests that frontends and workers now work on, by component, only where there are any."""
-        counts = {one.name: in_flight(one.metrics()) for one in self._locals("frontend", *GENERATING)}
+        counts = {one.name: in_flight(one.metrics()) for one in self._locals("frontend", *GENERATING) if one.running}
         return {name: count for name, count in counts.items() if count}
 
     def forget(self) -> None:
@@ -152,9 +146,10 @@ class LocalDeployment(Deployment):
             component.forget_logs()
 
     def close(self) -> None:
-        for component in reversed(self._locals()):
-            component.stop()
-        self._network.close()
+        with ExitStack() as closing:  # one that cannot be ended keeps none of the others up
+            closing.callback(self._network.close)
+            for component in self._locals():
+                closing.callback(component.stop)
 
     def _local(self, name: str) -> LocalComponent:
         component = self.component(name)
@@ -163,6 +158,15 @@ class LocalDeployment(Deployment):
 
     def _locals(self, *roles: Role) -> list[LocalComponent]:
         return [self._local(name) for name, one in self.components.items() if not roles or one.role in roles]
+
+
+def _instances(frontend: LocalComponent) -> list[Instance]:
+    answer = frontend.get(HTTP, "/health").json()
+    return [
+        Instance(one["instance_id"], one["component"], one["transport"].get("tcp", "").rpartition(":")[0])
+        for one in answer.get("instances", [])
+        if one["endpoint"] == "generate"
+    ]
 
 
 def names(spec: DeploymentSpec) -> dict[str, Role]:

@@ -72,7 +72,7 @@ def _on_path(program: str) -> list[Path]:
 
 
 def _version(binary: Path, flag: str, pattern: str) -> str:
-    said = subprocess.run([binary, flag], capture_output=True, text=True)
+    said = subprocess.run([binary, flag], capture_output=True, text=True, timeout=10)
     match = re.search(pattern, said.stdout + said.stderr)
     if not match:
         raise Unavailable(

@@ -69,11 +69,12 @@ class BridgedNetwork(Network):
         self._prefix = f"10.77.{number}"
         self._hosts = itertools.count(2)
         self._namespaces: list[str] = []
-        self._known: list[str] = []
         _ip(
-            f"link add {self.name} type bridge",
-            f"addr add {self._prefix}.1/24 dev {self.name}",
-            f"link set {self.name} up",
+            [
+                f"link add {self.name} type bridge",
+                f"addr add {self._prefix}.1/24 dev {self.name}",
+                f"link set {self.name} up",
+            ]
         )
 
     def place(self, name: str, ports: tuple[int, ...]) -> Place:
@@ -81,14 +82,14 @@ class BridgedNetwork(Network):
         host = next(self._hosts)
         address, namespace, veth = f"{self._prefix}.{host}", f"{name}.{self.name}", f"{self.name}v{host}"
         _ip(
-            f"netns add {namespace}",
-            f"link add {veth} type veth peer name eth0 netns {namespace}",
-            f"link set {veth} master {self.name} up",
-            f"-n {namespace} link set lo up",
-            f"-n {namespace} addr add {address}/24 dev eth0",
-            f"-n {namespace} link set eth0 up",
-            f"-n {namespace} route add default via {self._prefix}.1",
+            [
+                f"netns add {namespace}",
+                f"link add {veth} type veth peer name eth0 netns {namespace}",
+                f"link set {veth} master {self.name} up",
+            ]
         )
+        inside = ["link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up"]
+        _ip([*inside, f"route add default via {self._prefix}.1"], within=namespace)
         self._namespaces.append(namespace)
         self._name_in_hosts(f"{address} {namespace}\n")
         return Place(address, ("nsenter", f"--net=/run/netns/{namespace}", "--"))
@@ -96,7 +97,7 @@ class BridgedNetwork(Network):
     def close(self) -> None:
         doomed, self._namespaces = self._namespaces, []
         if doomed:
-            _ip(*(f"netns del {namespace}" for namespace in doomed), f"link del {self.name}")
+            _ip([*(f"netns del {namespace}" for namespace in doomed), f"link del {self.name}"])
 
     def _name_in_hosts(self, line: str) -> None:
         if HOSTS.exists():
@@ -120,9 +121,12 @@ class SharedLoopback(Network):
         """Nothing is held."""
 
 
-def _ip(*commands: str) -> None:
-    """Run `ip` commands. One process each where one needs another namespace: -batch keeps to its own."""
-    for command in commands:
-        done = subprocess.run(["ip", *command.split()], capture_output=True, text=True)
-        if done.returncode:
-            raise Unavailable(f"'ip {command}' failed: {done.stderr.strip()}")
+def _ip(commands: list[str], *, within: str | None = None) -> None:
+    """Run `ip` commands, all in one process; within: in that namespace."""
+    place = ["-n", within] if within else []
+    told = "".join(f"{command}\n" for command in commands)
+    done = subprocess.run(["ip", *place, "-batch", "-"], input=told, capture_output=True, text=True, timeout=10)
+    if done.returncode:
+        said, _, line = done.stderr.strip().rpartition("\nCommand failed -:")
+        failed = commands[int(line) - 1] if line.isdigit() else commands[0]
+        raise Unavailable(f"'ip {' '.join([*place, failed])}' failed: {said or done.stderr.strip()}")

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from support.errors import DeploymentError, FaultError, NotWithin
@@ -16,6 +17,7 @@ from support.waiting import eventually
 
 FIRST_BACK_OFF = 1.0
 LONGEST_BACK_OFF = 60.0
+STOPPED_WITHIN = 10.0
 STEADY = 60.0
 """Back-off before a restart doubles like a kubelet's, from the second end on, and starts anew after a steady minute; a
 kubelet begins at 10 s."""
@@ -49,17 +51,30 @@ class SupervisedProcess:
         self._clock = clock
         self._changed = threading.Condition()
         self._process: subprocess.Popen[bytes] | None = None
+        self._starts = 0
         self._wanted = False
+        self._kept = False
+        self._hurry = False
         self._thread: threading.Thread | None = None
         self._failure: OSError | None = None
 
     def start(self) -> None:
-        """Start it and return when there is a process. DeploymentError when it cannot be executed."""
+        """Start it, also before its back-off is over, and return when there is, or was, a process.
+
+        Does nothing to one that runs. DeploymentError when it cannot be executed.
+        """
         with self._changed:
-            self._wanted, self._failure = True, None
-            self._thread = threading.Thread(target=self._keep, name=f"keeper of {self.name}", daemon=True)
-            self._thread.start()
-            self._changed.wait_for(lambda: self._process or self._failure)
+            if self._process is not None:
+                return
+            self._wanted, self._failure, starts = True, None, self._starts
+            if self._kept:
+                self._hurry = True
+                self._changed.notify_all()
+            else:
+                self._kept = True
+                self._thread = threading.Thread(target=self._keep, name=f"keeper of {self.name}", daemon=True)
+                self._thread.start()
+            self._changed.wait_for(lambda: self._starts > starts or self._failure)
         if self._failure:
             raise DeploymentError(f"{self.name} could not be started: {self._failure}")
 
@@ -70,7 +85,9 @@ class SupervisedProcess:
             self._signal(signal.SIGKILL)
             self._changed.notify_all()
         if self._thread:
-            self._thread.join()
+            self._thread.join(STOPPED_WITHIN)
+            if self._thread.is_alive():
+                raise DeploymentError(f"{self.name} was killed but is still there after {STOPPED_WITHIN:g} s")
 
     @property
     def running(self) -> bool:
@@ -92,6 +109,8 @@ class SupervisedProcess:
             self._signal(signal.SIGKILL)
             if not self._changed.wait_for(lambda: len(self.exits) > ends, timeout=5):
                 raise FaultError(f"{self.name} was killed but is still there after 5 s")
+            if self.exits[ends] != -signal.SIGKILL:
+                raise FaultError(f"{self.name} ended by itself (with {self.exits[ends]}) before it could be killed")
 
     def terminate(self) -> None:
         """SIGTERM, and back at once. FaultError when it was not running."""
@@ -136,32 +155,44 @@ class SupervisedProcess:
 
     def _signal(self, number: int) -> None:
         if self._process is not None:
-            os.killpg(self._process.pid, number)
+            with suppress(ProcessLookupError):  # it has just ended by itself; its keeper will say so
+                os.killpg(self._process.pid, number)
 
     def _keep(self) -> None:
         """Runs in the keeper's thread: the process's parent must live as long as it."""
         back_off = 0.0
-        while True:
+        while process := self._spawned():
             started = self._clock()
-            try:
-                with self._log.open("ab") as log, self._changed:
-                    self._process = process = self._spawn(log.fileno())
-                    self._changed.notify_all()
-            except OSError as failure:
-                with self._changed:
-                    self._failure = failure
-                    self._changed.notify_all()
-                return
             status = process.wait()
+            with suppress(ProcessLookupError):  # as a container ends with its first process
+                os.killpg(process.pid, signal.SIGKILL)
             with self._changed:
                 self.exits.append(status)
                 self._process = None
                 self._changed.notify_all()
                 if self._clock() - started > STEADY:
                     back_off = 0.0
-                if self._restart == "never" or self._changed.wait_for(lambda: not self._wanted, timeout=back_off):
-                    return
+                if self._restart == "never":
+                    self._wanted = False
+                self._changed.wait_for(lambda: not self._wanted or self._hurry, timeout=back_off)
+                self._hurry = False
                 back_off = min(max(FIRST_BACK_OFF, 2 * back_off), LONGEST_BACK_OFF)
+
+    def _spawned(self) -> subprocess.Popen[bytes] | None:
+        """A new process; None when it is wanted no more or cannot be executed, and the keeper ends."""
+        with self._changed:
+            try:
+                if self._wanted:
+                    with self._log.open("ab") as log:
+                        self._process = self._spawn(log.fileno())
+                    self._starts += 1
+                    return self._process
+            except OSError as failure:
+                self._failure = failure
+            finally:
+                self._kept = self._process is not None
+                self._changed.notify_all()
+            return None
 
     def _spawn(self, log: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

@@ -54,15 +54,15 @@ def sweep() -> list[Path]:
 
 
 def _left_over(folder: Path) -> bool:
-    if folder.stat().st_uid != os.geteuid():
-        return False
     try:
+        if folder.stat().st_uid != os.geteuid():
+            return False
         with (folder / _LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except FileNotFoundError:
-        return True  # Half deleted.
+        return folder.exists()  # half deleted, unless another run has just taken it away
     return True
 
 

@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 import platform
 import re
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from support.deployment import Deployment, Target
-from support.errors import DeploymentError, NotWithin, Unavailable
+from support.errors import Unavailable
 from support.local import installed, lab
 from support.local.deployment import Folders, LocalDeployment
 from support.local.model import write_model
 from support.local.scratch import Scratch, sweep
 from support.settings import Settings
 from support.spec import DeploymentSpec
-from support.waiting import eventually
 
 IDLE = 2
 """Deployments that wait in the pool at most; the least recently used one goes."""
-SETTLE = 2.0
-"""Seconds that a deployment may take, after a scenario, until nothing is in flight."""
 _COUNTING_SINCE = (1, 4)
 
 
@@ -59,21 +56,16 @@ class LocalTarget(Target):
         self._busy.append(chosen)
         return chosen
 
-    def release(self, deployment: Deployment, *, reuse: bool = True) -> list[str]:
+    def release(self, deployment: Deployment, *, reuse: bool = True) -> None:
         assert isinstance(deployment, LocalDeployment)
         self._busy.remove(deployment)
-        if not reuse or self._settings.fresh:
+        if not reuse or self._settings.fresh or deployment.ailments():
             deployment.close()
-            return []
-        ailments = _settled(deployment)
-        if ailments:
-            deployment.close()
-        else:
-            self._idle.append(deployment)
-            for surplus in self._idle[:-IDLE]:
-                self._idle.remove(surplus)
-                surplus.close()
-        return ailments
+            return
+        self._idle.append(deployment)
+        for surplus in self._idle[:-IDLE]:
+            self._idle.remove(surplus)
+            surplus.close()
 
     def facts(self) -> dict[str, str]:
         return {
@@ -86,10 +78,11 @@ class LocalTarget(Target):
         }
 
     def close(self) -> None:
-        for deployment in [*self._busy, *self._idle]:
-            deployment.close()
-        self._busy, self._idle = [], []
-        self._scratch.close()
+        with ExitStack() as closing:  # one that cannot be ended keeps none of the others up
+            closing.callback(self._scratch.close)
+            for deployment in [*self._busy, *self._idle]:
+                closing.callback(deployment.close)
+            self._busy, self._idle = [], []
 
     def _pooled(self, spec: DeploymentSpec) -> LocalDeployment | None:
         for deployment in [one for one in self._idle if one.spec == spec]:
@@ -111,17 +104,6 @@ class LocalTarget(Target):
             deployment.close()
             raise
         return deployment
-
-
-def _settled(deployment: LocalDeployment) -> list[str]:
-    """Its ailments; what is in flight may end first, what is down stays down."""
-    with suppress(NotWithin, DeploymentError):  # what is wrong is said below
-        eventually(
-            lambda: bool(deployment.casualties()) or not deployment.in_flight(),
-            within=SETTLE,
-            describe="nothing is in flight",
-        )
-    return deployment.ailments()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

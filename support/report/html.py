@@ -23,6 +23,8 @@ from support.errors import Unavailable
 from support.known_defects import GONE
 from support.report.outcome import KNOWN_DEFECT
 
+GENERATED_WITHIN = 120
+"""Seconds."""
 TITLE = "Dynamo fault specifications"
 ROOT = Path(__file__).resolve().parent.parent.parent
 NODE = Path(sys.prefix) / "bin" / "node"
@@ -134,7 +136,10 @@ def _generate(results_dir: Path, folder: Path, title: str, history: Path, allure
     config.write_text(f"export default {json.dumps(_config(folder / 'page', title, history))};\n", encoding="utf-8")
     command = [*allure, "generate", "--config", str(config), str(results_dir.absolute())]
     quiet = os.environ | {"NODE_DISABLE_COMPILE_CACHE": "1"}  # else it leaves a folder in the machine's /tmp
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, env=quiet)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=quiet, timeout=GENERATED_WITHIN)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"Allure was not done after {GENERATED_WITHIN} s: run ./specs setup, or report it") from None
     page = folder / "page" / "index.html"
     if done.returncode or not page.is_file():
         said = (done.stderr or done.stdout).strip().splitlines()[-5:] or ["nothing"]

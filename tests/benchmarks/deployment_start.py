@@ -137,7 +137,7 @@ class Bare:
         finally:
             network.close()
 
-    def _around(self, places: Mapping[str, Place], folder: Path) -> Surroundings:
+    def _around(self, places: dict[str, Place], folder: Path) -> Surroundings:
         return Surroundings(
             spec=self._spec,
             places=places,

@@ -1,0 +1,77 @@
+"""Promises that are judged over time, or by several witnesses; each raises AssertionError when one is broken."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from support.counts import Counter, engine_running, in_flight
+from support.errors import DeploymentError, FaultError, NotWithin, UsageError
+from support.matchers import RecordMatcher, complete_answer, counted_answer
+from support.waiting import consistently, eventually, scaled
+from support.world import Left, World
+
+COUNTED_WITHIN = 2.0
+"""Seconds that a counter may take to get where it should."""
+STAYS = 0.5
+"""Seconds for which it must then stay there."""
+
+
+def expect_count(world: World, counter: Counter, expected: int) -> None:
+    """The counter has grown by exactly that much since the scenario began, and goes no further."""
+    with suppress(NotWithin):  # what was counted is said below
+        eventually(
+            lambda: world.counted(counter) >= expected,
+            within=COUNTED_WITHIN,
+            describe=f"{expected} {counter.what} are counted",
+        )
+    with suppress(AssertionError):
+        consistently(lambda: world.counted(counter) == expected, during=STAYS, describe=counter.what)
+    seen = world.counted(counter)
+    assert seen == expected, f"{counter.what}: {seen:g} were counted, not {expected}"
+
+
+def expect_abandoned(world: World, *, within: float) -> None:
+    """The worker of the client that left generates for it no longer: by its log, by Dynamo's gauge, and by what the
+    engine itself says of its slots."""
+    left = _left(world)
+    others = sum(client.record.status == "running" for client in world.clients.values())
+
+    def abandoned() -> bool:
+        name, scrape = left.worker.name, left.worker.metrics()
+        busy, running = in_flight(scrape), engine_running(scrape)
+        assert not world.deployment.serving_workers(left.request_id), f"{name} has not ended the request"
+        assert busy <= others, f"{name} works on {busy:g} requests, {others} clients are waiting"
+        assert running is None or running <= others, f"the engine of {name} runs {running:g}, {others} clients wait"
+        return True
+
+    eventually(abandoned, within=within, describe=f"{left.worker.name} stops working on the request")
+    world.note("the worker was seen to have stopped after", f"{time.monotonic() - left.at:.3f} s")
+
+
+def expect_served(world: World, name: str, *, within: float) -> None:
+    """One that waited for its turn gets its first token within that many seconds of the other client's leaving.
+
+    FaultError when somebody else had its answer in the meantime: then its slot may be the one.
+    """
+    left = _left(world)
+    record = world.client(name).wait_for_tokens(1, within=within)
+    took = (record.first_token_at or 0.0) - left.at
+    if took < 0:
+        raise DeploymentError(f"the {name} was served before anyone had left: nothing can be judged")
+    assert took <= scaled(within), f"the {name} was served after {took:.2f} s"
+    for other, client in world.clients.items():
+        if client.record.status == "completed" and other != name:
+            raise FaultError(f"the {other} had its answer before the {name} was served: the slot may be its")
+    world.note(f"the {name} was served after", f"{took:.3f} s")
+
+
+def whole_answer(world: World, tokens: int) -> RecordMatcher:
+    """What a complete answer of that many tokens is: word for word where the engine's text is known."""
+    return complete_answer(tokens) if world.deployment.spec.engine == "counting" else counted_answer(tokens)
+
+
+def _left(world: World) -> Left:
+    if world.left is None:
+        raise UsageError("no client has left yet: say so with 'When the client leaves ...'")
+    return world.left
