@@ -37,7 +37,7 @@ def test_a_defect_that_is_gone_fails_the_run(tmp_path: Path) -> None:
     project = run_project(tmp_path, FEATURE, "-t", "@gone")
     message = (
         'The defect is gone: remove @known_defect from "A defect is gone", '
-        "features/known_defects.feature:19 (the gauge says 0)"
+        "features/known_defects.feature:18 (the gauge says 0)"
     )
     assert project.status == 1
     assert project.results["A defect is gone"]["status"] == "failed"
