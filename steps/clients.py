@@ -33,8 +33,10 @@ def receives_each_token_once(context: Context, name: str, tokens: int) -> None:
 
 @then("none of its tokens comes more than {seconds:d} seconds after the one before")
 def no_token_late(context: Context, seconds: int) -> None:
-    for client in context.world.clients.values():
-        assert_that(client.finished(), no_gap_longer_than(seconds))
+    for name, client in context.world.clients.items():
+        record = client.finished()
+        context.world.note(f"longest gap between tokens of the {name}", f"{max(record.gaps, default=0):.3f} s")
+        assert_that(record, no_gap_longer_than(seconds))
 
 
 @then("{name:Client} is told of an error within {seconds:d} seconds")
