@@ -21,6 +21,7 @@ from support.deployment import Target
 from support.errors import SpecsError, Unavailable, UsageError
 from support.known_defects import expect_known_defects
 from support.local import lab
+from support.local.scratch import insist_on_room
 from support.local.target import LocalTarget
 from support.report.allure_results import ReportFormatter
 from support.report.html import build
@@ -29,6 +30,8 @@ from support.setup.programs import add_system_programs_to_path
 from support.waiting import scale_deadlines
 from support.world import World
 
+_ROOM = 20
+"""Megabytes that a run's evidence and report may take."""
 Context = Any
 """behave.runner.Context; it has no types."""
 
@@ -187,6 +190,7 @@ def _hold(log_dir: Path) -> IO[str]:
         log_dir.mkdir(parents=True, exist_ok=True)
         held = (log_dir / ".held").open("w")
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        insist_on_room(log_dir, megabytes=_ROOM, remedy="make room or give -D log_dir=FOLDER")
     except BlockingIOError:
         raise UsageError(f"another run writes to {log_dir}: wait for it, or give -D log_dir=FOLDER") from None
     except OSError as failure:

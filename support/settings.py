@@ -93,7 +93,10 @@ def _factor(key: str, value: str) -> float:
 def _folder(key: str, value: str) -> Path:
     if not value.strip():
         raise UsageError(f"-D {key}= is empty: name a folder")
-    return Path(value).expanduser().absolute()
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:
+        raise UsageError(f"-D {key}={value}: there is no such user") from None
 
 
 def _existing_folder(key: str, value: str) -> Path:

@@ -71,8 +71,8 @@ class DeploymentSpec:
             raise UsageError("a deployment has either workers or prefill and decode workers, not both")
         if bool(self.prefill) != bool(self.decode):
             raise UsageError("a prefill/decode deployment needs at least one worker of each role")
-        for name in ("workers", "prefill", "decode", "migration_limit"):
-            if getattr(self, name) < 0:
+        for name in ("workers", "prefill", "decode", "migration_limit", "migration_max_seq_len", "seconds_to_stop"):
+            if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{name} is {getattr(self, name)}: it must be 0 or more")
         for name in ("frontends", "tokens_per_second", "slots", "blocks"):
             if getattr(self, name) < 1:

@@ -47,7 +47,7 @@ def test_components_reach_each_other_on_the_same_standard_port() -> None:
     net = network()
     places = [net.place(name, (2379,)) for name in ("etcd-0", "etcd-1")]
     try:
-        for place, other, said in ((*places, "one"), (*reversed(places), "two")):
+        for place, other, said in ((places[0], places[1], "one"), (places[1], places[0], "two")):
             command = [*place.enter, sys.executable, "-c", LISTEN.format(said)]
             with subprocess.Popen(command, stdout=subprocess.PIPE) as listening:
                 assert listening.stdout

@@ -89,7 +89,7 @@ def test_a_shell_runs_a_command_inside(kept: subprocess.Popen[bytes], folder: Pa
     assert kept.poll() is None
 
 
-ASK = "import os, httpx; print(httpx.get(os.environ[\"FRONTEND_URL\"] + \"/v1/models\").text)"
+ASK = 'import os, httpx; print(httpx.get(os.environ["FRONTEND_URL"] + "/v1/models").text)'
 
 
 @pytest.mark.usefixtures("kept")
@@ -187,5 +187,3 @@ def _environment(folder: Path) -> dict[str, str]:
 def _cancelled() -> float:
     scrape = Metrics.parse(httpx.get(f"{URL}/metrics", trust_env=False).text)
     return scrape.total("dynamo_frontend_model_cancellation_total")
-
-

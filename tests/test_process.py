@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -278,14 +279,26 @@ input()
 """
 
 
-def test_it_dies_when_its_keepers_process_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("delay", [0, 0.3])
+def test_it_dies_when_its_keepers_process_is_killed(delay: float, tmp_path: Path) -> None:
+    """Also when that happens before it has told the kernel that it wants to."""
+    slow = tmp_path / "setpriv"
+    slow.write_text(f'#!/bin/sh\nsleep {delay}\nexec {shutil.which("setpriv")} "$@"\n')
+    slow.chmod(0o755)
     command = [sys.executable, "-c", KEEPER, str(tmp_path / "log")]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as keeper:
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as keeper:
         assert keeper.stdout
         kept = int(keeper.stdout.readline())
         assert alive(kept)
         keeper.kill()
-    eventually(lambda: not alive(kept), within=1, describe="the kept process ends")
+    try:
+        eventually(lambda: not alive(kept), within=1 + delay, describe="the kept process ends")
+    finally:
+        if alive(kept):
+            os.kill(kept, signal.SIGKILL)
 
 
 def state(pid: int) -> str:

@@ -127,7 +127,7 @@ def test_only_the_last_thing_seen_is_told() -> None:
     def probe() -> bool:
         raise AssertionError(next(seen, "latest"))
 
-    with pytest.raises(NotWithin, match="last seen: AssertionError: latest$"):
+    with pytest.raises(NotWithin, match=r"last seen: AssertionError: latest$"):
         eventually(probe, within=1, describe="it is")
 
 

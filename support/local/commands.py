@@ -150,7 +150,8 @@ def _dynamo(name: str, around: Surroundings) -> dict[str, str]:
     """Environment of frontends and workers."""
     spec, place = around.spec, around.places[name]
     nats = around.places["nats-0"]
-    shared = {"DYN_TCP_RPC_HOST": place.address, "DYN_TCP_RESPONSE_STREAM_HOST": place.address}
+    # The second one takes the name of an interface (1.4.2: "Interface not found: 127.0.0.1").
+    shared = {"DYN_TCP_RPC_HOST": place.address, "DYN_TCP_RESPONSE_STREAM_HOST": "lo"}
     return {
         "ETCD_ENDPOINTS": ",".join(f"http://{around.places[etcd].at(ETCD_CLIENT)}" for etcd in around.etcds()),
         "NATS_SERVER": f"nats://{nats.at(NATS_CLIENT)}",

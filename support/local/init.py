@@ -10,27 +10,34 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 MARK = "DYNAMO_FAULT_SPECS_LAB"
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 
 
 def main(argv: list[str]) -> int:
+    # Signals may come from outside before the child is there: they wait, else they would end the lab or be lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     prepare()
     os.environ[MARK] = str(Path("/proc/self/ns/net").readlink())
-    # Signals may come from outside before the child is there; they must not end the lab.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    child = os.posix_spawnp(argv[0], argv, os.environ, setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda received, frame: os.kill(child, received))
+    child = os.posix_spawnp(argv[0], argv, os.environ, setsigmask=[], setsigdef=SIGNALS)
+    for number in SIGNALS:
+        signal.signal(number, lambda received, frame: _tell(child, received))
     if os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # The terminal tells the child itself.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     while True:
         ended, status = os.wait()
         if ended == child:
             return os.waitstatus_to_exitcode(status)
+
+
+def _tell(child: int, received: int) -> None:
+    with suppress(ProcessLookupError):  # it has just ended
+        os.kill(child, received)
 
 
 def prepare() -> None:

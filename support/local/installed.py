@@ -72,12 +72,14 @@ def _on_path(program: str) -> list[Path]:
 
 
 def _version(binary: Path, flag: str, pattern: str) -> str:
-    said = subprocess.run([binary, flag], capture_output=True, text=True, timeout=10)
-    match = re.search(pattern, said.stdout + said.stderr)
+    try:
+        done = subprocess.run([binary, flag], capture_output=True, text=True, timeout=10)
+        said = done.stdout + done.stderr
+    except (OSError, subprocess.TimeoutExpired) as failure:
+        said = str(failure)
+    match = re.search(pattern, said)
     if not match:
-        raise Unavailable(
-            f"{binary} {flag} does not tell its version: it said {(said.stdout + said.stderr).strip()[:100]!r}"
-        )
+        raise Unavailable(f"{binary} {flag} does not tell its version: it said {said.strip()[:100]!r}")
     return match[1]
 
 

@@ -18,13 +18,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import NoReturn
 
 from support.errors import Unavailable
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Passed on to what runs in the lab."""
 MARK = "DYNAMO_FAULT_SPECS_LAB"
 """Environment variable that names the lab's network namespace, set by init."""
 NEEDED = {"unshare": "util-linux", "setpriv": "util-linux", "nsenter": "util-linux", "mount": "mount", "ip": "iproute2"}
@@ -72,12 +74,21 @@ def enter(
     sys.stderr.flush()
     init = [sys.executable, "-P", str(Path(__file__).with_name("init.py"))]
     with beside():
-        process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *_unshare(), *init, *argv], start_new_session=not interactive
-        )
+        # Inherited by all three processes: a signal that comes early waits until there is someone to pass it on to.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        process = subprocess.Popen(ends_with_us([*_unshare(), *init, *argv]), start_new_session=not interactive)
+        while process.poll() is None and not _children(process.pid):
+            os.sched_yield()  # a millisecond, until unshare has its child
         _pass_signals_on(process.pid, interactive)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         status = process.wait()
     os._exit(status if status >= 0 else 128 - status)
+
+
+def ends_with_us(argv: Sequence[str]) -> list[str]:
+    """argv as a command that the kernel kills when the thread that starts it ends, also before it has begun."""
+    begun = '[ "$PPID" = "$0" ] && exec "$@"'  # else we ended before the kernel was told
+    return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", begun, str(os.getpid()), *argv]
 
 
 def first_process(outside: int) -> int:
@@ -101,8 +112,9 @@ def _pass_signals_on(unshare: int, interactive: bool) -> None:
     """unshare itself holds SIGINT and SIGTERM back, so they go to its child; the terminal's go to a shell directly."""
 
     def pass_on(number: int, frame: object) -> None:
-        for child in _children(unshare):
-            os.kill(child, number)
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            for child in _children(unshare):
+                os.kill(child, number)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN if interactive and number == signal.SIGINT else pass_on)

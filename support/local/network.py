@@ -7,9 +7,11 @@ machine refuses namespaces, components share loopback and get ports that are fre
 from __future__ import annotations
 
 import itertools
+import random
 import socket
 import subprocess
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from support.errors import Unavailable
 from support.local import lab
 
 HOSTS = Path("/etc/hosts")
+_SHARED_PORTS = range(20_000, 32_768)
+"""Dynamo 1.4.2 reads DYN_SYSTEM_PORT as an i16; below the ephemeral ports no connection takes one before its use."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class BridgedNetwork(Network):
         self._prefix = f"10.77.{number}"
         self._hosts = itertools.count(2)
         self._namespaces: list[str] = []
+        self._closed = False
         _ip(
             [
                 f"link add {self.name} type bridge",
@@ -95,9 +100,9 @@ class BridgedNetwork(Network):
         return Place(address, ("nsenter", f"--net=/run/netns/{namespace}", "--"))
 
     def close(self) -> None:
-        doomed, self._namespaces = self._namespaces, []
-        if doomed:
-            _ip([*(f"netns del {namespace}" for namespace in doomed), f"link del {self.name}"])
+        if not self._closed:
+            self._closed = True
+            _ip([*(f"netns del {namespace}" for namespace in self._namespaces), f"link del {self.name}"])
 
     def _name_in_hosts(self, line: str) -> None:
         if HOSTS.exists():
@@ -109,7 +114,7 @@ class SharedLoopback(Network):
     """127.0.0.1 for everyone, with ports that were free when asked for."""
 
     def place(self, name: str, ports: tuple[int, ...]) -> Place:
-        held = [socket.create_server(("127.0.0.1", 0)) for _ in ports]
+        held = [_listener() for _ in ports]
         try:
             free = {standard: held_socket.getsockname()[1] for standard, held_socket in zip(ports, held, strict=True)}
         finally:
@@ -119,6 +124,13 @@ class SharedLoopback(Network):
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _listener() -> socket.socket:
+    for port in random.sample(_SHARED_PORTS, len(_SHARED_PORTS)):
+        with suppress(OSError):  # taken
+            return socket.create_server(("127.0.0.1", port))
+    raise Unavailable(f"no port of localhost from {_SHARED_PORTS[0]} to {_SHARED_PORTS[-1]} is free")
 
 
 def _ip(commands: list[str], *, within: str | None = None) -> None:

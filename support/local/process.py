@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from support.errors import DeploymentError, FaultError, NotWithin
+from support.local import lab
 from support.spec import RestartPolicy
 from support.waiting import eventually
 
@@ -43,7 +44,7 @@ class SupervisedProcess:
         self.name = name
         self.exits: list[int] = []
         """Status of each end so far, negative for a signal."""
-        self._argv = ["setpriv", "--pdeathsig", "KILL", *argv]
+        self._argv = lab.ends_with_us(argv)
         self._log = log
         self._environment = dict(environment)
         self._folder = folder
@@ -145,7 +146,7 @@ class SupervisedProcess:
         wanted = "frozen" if stopped else "running"
         try:
             eventually(
-                lambda: (_states(pid) == {"T"}) if stopped else "T" not in _states(pid),
+                lambda: bool(states := _states(pid)) and (states == {"T"} if stopped else not states & {"T", "Z"}),
                 within=5,
                 describe=f"{self.name} is {wanted}",
                 interval=0.001,

@@ -58,9 +58,7 @@ class Outside(_Relay):
         try:
             return await asyncio.start_server(self._carry, "127.0.0.1", self._port)
         except OSError as taken:
-            raise UsageError(
-                f"port {self._port} of localhost is taken: end what listens there, or give --port"
-            ) from taken
+            raise UsageError(f"port {self._port} of localhost is taken: end what listens there") from taken
 
 
 class Inside(_Relay):

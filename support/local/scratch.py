@@ -17,6 +17,15 @@ from support.errors import Unavailable
 
 PREFIX = "dynamo-fault-specs-"
 _LOCK = "held"
+_ROOM = 200
+"""Megabytes: an etcd member lays out 64 for its first log file."""
+
+
+def insist_on_room(folder: Path, *, megabytes: int, remedy: str) -> None:
+    """Unavailable when so much cannot be written below the folder: better now than in the middle of a scenario."""
+    free = shutil.disk_usage(folder).free // 1_000_000
+    if free < megabytes:
+        raise Unavailable(f"cannot write to {folder} ({free} MB are free, {megabytes} are needed): {remedy}")
 
 
 class Scratch:
@@ -24,6 +33,7 @@ class Scratch:
 
     def __init__(self) -> None:
         try:
+            insist_on_room(Path(tempfile.gettempdir()), megabytes=_ROOM, remedy="make room or set TMPDIR")
             # Locked before it has the name that a sweep looks for.
             unnamed = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
             self._held: IO[str] = (unnamed / _LOCK).open("w")
@@ -37,7 +47,7 @@ class Scratch:
 
     def close(self) -> None:
         """Delete it. Safe to call twice."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _delete(self.path)
         self._held.close()
 
     @staticmethod
@@ -59,13 +69,18 @@ def _left_over(folder: Path) -> bool:
             return False
         with (folder / _LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except FileNotFoundError:
-        return folder.exists()  # half deleted, unless another run has just taken it away
+    except (BlockingIOError, FileNotFoundError, NotADirectoryError):
+        return False  # Held; or gone meanwhile; or not ours: someone's copy of this project may bear the name.
     return True
 
 
 def _deleted(folder: Path) -> bool:
-    shutil.rmtree(folder, ignore_errors=True)
+    _delete(folder)
     return not folder.exists()
+
+
+def _delete(folder: Path) -> None:
+    """The lock last, so that a folder which is half deleted can still be told from somebody else's."""
+    for entry in (*folder.glob("*"), folder):
+        if entry.name != _LOCK:
+            shutil.rmtree(entry, ignore_errors=True)

@@ -28,6 +28,9 @@ class LocalTarget(Target):
     name = "local"
 
     def __init__(self, settings: Settings, *, logs: Path) -> None:
+        installed.dynamo_python(settings.dynamo)  # what is missing is told before anything is made
+        installed.etcd(settings.etcd)
+        installed.nats_server()
         sweep()
         self._settings = settings
         self._logs = logs
