@@ -78,7 +78,9 @@ def test_connections_that_end_are_given_back(kept: subprocess.Popen[bytes]) -> N
 
 
 def test_a_shell_runs_a_command_inside(kept: subprocess.Popen[bytes], folder: Path) -> None:
-    said = shell(folder, "ip netns; echo $FRONTEND_URL $ETCDCTL_ENDPOINTS; pwd; ps ax")
+    said = shell(
+        folder, "ip netns; echo $FRONTEND_URL $ETCDCTL_ENDPOINTS; pwd; cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
+    )
     assert "vllm-worker-0" in said.stdout
     assert "http://10.77." in said.stdout
     assert str(ROOT) in said.stdout

@@ -44,7 +44,11 @@ class _Relay:
         except OSError:
             writer.transport.abort()
             return
-        await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+        try:
+            await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+        finally:
+            for one in (writer, there_writer):
+                one.close()
 
 
 class Outside(_Relay):
