@@ -23,7 +23,8 @@ from typing import Any, ParamSpec, TypeVar
 import pytest
 
 from support.local import lab
-from support.settings import ROOT
+from support.local.target import LocalTarget
+from support.settings import ROOT, Settings
 from support.waiting import eventually
 
 P = ParamSpec("P")
@@ -176,3 +177,11 @@ if __name__ == "__main__":
         importlib.import_module("tests.in_lab")._serve()
     else:
         lab.enter([sys.executable, "-m", "tests.in_lab"])
+
+
+@functools.cache
+def target() -> LocalTarget:
+    """Inside: the one that the tests of a module share; a deployment left as good as new serves the next test."""
+    made = LocalTarget(Settings(), logs=Path(os.environ["TMPDIR"]) / "logs")
+    at_end(made.close)
+    return made

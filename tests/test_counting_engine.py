@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +14,12 @@ from support.deployment import Component
 from support.errors import Unavailable
 from support.local.deployment import LocalDeployment
 from support.local.installed import dynamo_python
-from support.local.target import LocalTarget
 from support.matchers import complete_answer, ended_with_error
 from support.requests import CancellableRequest, send_chat_completion_request, send_completion_request
-from support.settings import DEFAULT_DYNAMO, ROOT, Settings
+from support.settings import DEFAULT_DYNAMO, ROOT
 from support.spec import DeploymentSpec
 from support.waiting import eventually
-from tests.in_lab import at_end, in_lab, lab_process
+from tests.in_lab import in_lab, lab_process, target
 
 ENGINE = ROOT / "support" / "engines" / "counting.py"
 ONE_WORKER = DeploymentSpec(workers=1, slots=2, blocks=64)
@@ -79,14 +76,6 @@ print("all parts do")
 def in_one_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with lab_process(tmp_path_factory.mktemp("lab")):
         yield
-
-
-@functools.cache
-def target() -> LocalTarget:
-    """Inside."""
-    made = LocalTarget(Settings(), logs=Path(os.environ["TMPDIR"]) / "logs")
-    at_end(made.close)
-    return made
 
 
 @contextmanager

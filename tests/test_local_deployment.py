@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import tempfile
 import time
@@ -40,7 +39,7 @@ from support.requests import CancellableRequest
 from support.settings import Settings
 from support.spec import PLANES, DeploymentSpec
 from support.waiting import eventually
-from tests.in_lab import at_end, in_lab, lab_process, processes_of
+from tests.in_lab import in_lab, lab_process, processes_of, target
 
 AGGREGATED = DeploymentSpec(workers=2, migration_limit=3)
 
@@ -49,14 +48,6 @@ AGGREGATED = DeploymentSpec(workers=2, migration_limit=3)
 def in_one_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with lab_process(tmp_path_factory.mktemp("lab")):
         yield
-
-
-@functools.cache
-def target() -> LocalTarget:
-    """Inside: the one that all tests here share; a deployment that a test leaves as good as new serves the next."""
-    made = LocalTarget(Settings(), logs=Path(os.environ["TMPDIR"]) / "logs")
-    at_end(made.close)
-    return made
 
 
 @contextmanager
