@@ -71,7 +71,7 @@ class Slots:
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return sum(not turn.cancelled() for _, turn in self._waiting)
 
     async def take(self, blocks: int) -> None:
         """Wait for a slot and this many blocks. Leave the queue by cancelling the wait."""
@@ -81,11 +81,10 @@ class Slots:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give_back(blocks)
+            if turn.cancelled():
+                self._admit()  # the next one may need less
             else:
-                self._waiting.remove((blocks, turn))
-                self._admit()
+                self.give_back(blocks)
             raise
 
     def give_back(self, blocks: int) -> None:
@@ -93,9 +92,14 @@ class Slots:
         self.used_blocks -= blocks
         self._admit()
 
+    def _fits(self, blocks: int) -> bool:
+        return self.running < self.slots and self.used_blocks + blocks <= self.blocks
+
     def _admit(self) -> None:
-        while self._waiting and self.running < self.slots and self.used_blocks + self._waiting[0][0] <= self.blocks:
+        while self._waiting and (self._waiting[0][1].cancelled() or self._fits(self._waiting[0][0])):
             blocks, turn = self._waiting.popleft()
+            if turn.cancelled():
+                continue
             self.running += 1
             self.used_blocks += blocks
             turn.set_result(None)
