@@ -117,6 +117,10 @@ class Deployment(ABC):
     def serving_workers(self, request_id: str) -> list[Component]:
         """The workers that now work on the request, by observation: empty when none does (yet, or any more)."""
 
+    @abstractmethod
+    def reached_workers(self, request_id: str) -> list[Component]:
+        """The workers that have taken the request up at any time, by observation."""
+
     def serving_worker(self, request_id: str) -> Component:
         """The one worker that generates for the request. DeploymentError when that cannot be seen within 5 s."""
 

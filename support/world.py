@@ -15,6 +15,7 @@ from support.errors import DeploymentError, FaultError, NotWithin, SpecsError, U
 from support.evidence import Evidence
 from support.faults import Fault
 from support.phrases import Ask
+from support.recording import outcome
 from support.report.timeline import FaultMark
 from support.requests import CancellableRequest
 from support.settings import Settings
@@ -108,10 +109,11 @@ class World:
         client = self.send(name, ask)
         self._queued.add(name)
         eventually(
-            lambda: self.deployment.serving_workers(client.request_id),
+            lambda: self.deployment.reached_workers(client.request_id),
             within=5,
             describe=f"the request of the {name} has reached a worker",
             error=DeploymentError,
+            last_seen=lambda: outcome(client.record),
         )
         return client
 

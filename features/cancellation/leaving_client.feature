@@ -11,13 +11,13 @@ Feature: A request that nobody waits for ends
     @use.with_engine=counting @use.with_engine=real
     Scenario Outline: A client that <asks> and leaves disturbs nobody
       Given a <backend> deployment with 1 worker that serves 2 requests at a time
-      And a neighbour that streams 200 tokens
+      And a neighbour that streams 300 tokens
       And a client that <asks>
       And a newcomer that waits for its turn
       When the client leaves while its answer is being generated
       Then its worker stops generating within 2 seconds
       And the newcomer is served within 2 seconds
-      And the neighbour receives each of the 200 tokens exactly once
+      And the neighbour receives each of the 300 tokens exactly once
       And exactly 1 cancellation is counted
 
       @vllm @smoke

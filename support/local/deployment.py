@@ -110,14 +110,23 @@ class LocalDeployment(Deployment):
         return _instances(self._local("frontend-0"))
 
     def serving_workers(self, request_id: str) -> list[Component]:
-        """By the runtime's own log lines: the frontend gives the request an id of its own, under which each worker logs
-        that it received it and that it is done with it (seen in 1.4.2, every engine, at the default log level)."""
+        return [worker for worker, (taken, done) in self._logged(request_id).items() if taken > done and worker.running]
+
+    def reached_workers(self, request_id: str) -> list[Component]:
+        return [worker for worker, (taken, _) in self._logged(request_id).items() if taken]
+
+    def _logged(self, request_id: str) -> dict[LocalComponent, tuple[int, int]]:
+        """How often each worker took the request up, and was done with it, by the runtime's own log lines.
+
+        The frontend gives the request an id of its own, under which each worker logs that it received it and that it
+        has completed it, however it ended (seen in 1.3.1 and 1.4.2, every engine, at the default log level).
+        """
         told = re.search(_GIVEN.format(re.escape(request_id)), self._local("frontend-0").logs())
         if not told:
-            return []
-        begun, done = (f"push_handler: request {word} request_id={told[1]}" for word in ("received", "completed"))
-        logs = {worker: worker.logs() for worker in self._locals(*GENERATING) if worker.running}
-        return [worker for worker, log in logs.items() if log.count(begun) > log.count(done)]
+            return {}
+        taken, done = (f"push_handler: request {word} request_id={told[1]}" for word in ("received", "completed"))
+        logs = {worker: worker.logs() for worker in self._locals(*GENERATING)}
+        return {worker: (log.count(taken), log.count(done)) for worker, log in logs.items()}
 
     def ailments(self) -> list[str]:
         found = [f"{name} {what}" for name, what in self.casualties().items()]
