@@ -158,7 +158,7 @@ def instrumented(arguments: Sequence[str], file: Path) -> int:
     clock.around(Step, "run", _kind)
     clock.around(World, "finish", "end: heal, clients leave, deployment goes back")
     clock.around(World, "_keep_evidence", "end: evidence")
-    clock.around(target, "_settled", "end: nothing in flight any more?")
+    clock.around(World, "_complaints", "end: nothing ended by itself, nothing in flight?")
     clock.around(deployment.LocalDeployment, "close", "end: deployment closed")
     clock.around(target.LocalTarget, "close", "end: target closed")
     clock.around(hooks, "build", "report: HTML")
