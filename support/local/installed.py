@@ -19,7 +19,7 @@ DYNAMO_ENVIRONMENTS = ROOT / ".specs" / "dynamo"
 def dynamo_versions() -> list[str]:
     """Installed versions of Dynamo, oldest first."""
     found = [place.parents[1].name for place in DYNAMO_ENVIRONMENTS.glob("*/bin/python") if _whole(place.parents[1])]
-    return sorted(found, key=_numbers)
+    return sorted(found, key=numbers)
 
 
 def dynamo_python(version: str) -> Path:
@@ -47,7 +47,7 @@ def etcd(folder: Path | None = None) -> tuple[Path, str]:
     if not candidates:
         raise Unavailable("etcd is missing: './specs setup' installs it")
     found = [(binary, _version(binary, "--version", r"etcd Version: (\S+)")) for binary in candidates]
-    return max(found, key=lambda one: _numbers(one[1]))
+    return max(found, key=lambda one: numbers(one[1]))
 
 
 @cache
@@ -83,5 +83,6 @@ def _version(binary: Path, flag: str, pattern: str) -> str:
     return match[1]
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
+    """A version as numbers, to compare: "1.4.2" is (1, 4, 2)."""
     return tuple(int(number) for number in re.findall(r"\d+", version))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -43,7 +42,7 @@ class LocalTarget(Target):
     def unavailable(self, spec: DeploymentSpec) -> str | None:
         if spec.engine == "real":
             return "the real engines need a GPU and a cluster: this run is on the local target"
-        if spec.engine == "counting" and _numbers(spec.dynamo) < _COUNTING_SINCE:
+        if spec.engine == "counting" and installed.numbers(spec.dynamo) < _COUNTING_SINCE:
             return f"the counting engine needs Dynamo 1.4 or newer, this run is on {spec.dynamo}"
         try:
             installed.dynamo_python(spec.dynamo)
@@ -107,7 +106,3 @@ class LocalTarget(Target):
             deployment.close()
             raise
         return deployment
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version))
