@@ -47,10 +47,16 @@ MIGRATIONS = Counter("migrations of any kind", "frontend", "dynamo_frontend_mode
 ONGOING_MIGRATIONS = Counter(
     "migrations of running requests", "frontend", MIGRATIONS.metric, {"migration_type": "ongoing_request"}, _LIMIT
 )
+REJECTIONS = Counter("rejections", "frontend", "dynamo_frontend_model_rejection_total", beside=_CLIENTS)
+"""Requests that a frontend turned away because every worker was busy."""
 CANCELLATIONS = Counter("cancellations", "frontend", "dynamo_frontend_model_cancellation_total", beside=_CLIENTS)
 """Requests whose client left."""
 WORKER_CANCELLATIONS = Counter(
     "cancellations at workers", "worker", "dynamo_component_cancellation_total", {"dynamo_endpoint": "generate"}
+)
+REQUESTS = Counter("requests", "frontend", "dynamo_frontend_requests_total", beside=_CLIENTS)
+SUCCEEDED = Counter(
+    "answered requests", "frontend", "dynamo_frontend_requests_total", {"status": "success"}, beside=_CLIENTS
 )
 BEGUN_ANSWERS = Counter("answers that have begun", "frontend", "dynamo_frontend_time_to_first_token_seconds_count")
 """Requests, streamed or not, of which a frontend has seen the first token."""

@@ -37,6 +37,18 @@ class Evidence:
         lines = "".join(record.to_json() + "\n" for record in records)
         self._keep("What each client saw", "requests.jsonl", lines, "jsonl")
 
+    def keep_load(self, folder: Path, *, title: str) -> None:
+        """What the clients of a load saw: a picture, and the numbers of each phase. Nothing when it never began."""
+        if not (folder / "marks.json").exists():
+            return
+        from support.report.load_picture import load_svg
+        from support.results import Results
+
+        results = Results(folder)
+        picture = load_svg(results, folder / "samples.jsonl", title=title)
+        self._keep("Timeline of the load", "load.svg", picture, "svg")
+        self._keep("What the clients saw", "load.json", json.dumps(results.as_dict(), indent=1), "json")
+
     def keep_measured(self, values: Mapping[str, str]) -> None:
         """Measured values, by what was measured."""
         self._keep("What was measured", "measured.txt", "".join(f"{what}: {value}\n" for what, value in values.items()))

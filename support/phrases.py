@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import parse
 
 from support.deployment import Deployment
+from support.errors import UsageError
 from support.requests import CancellableRequest, send_chat_completion_request, send_completion_request
+from support.scenarios import Failure
 from support.spec import BACKENDS, PLANES, Backend, Plane
 
 PROMPT = "1 2 3 4 1000"
@@ -60,5 +64,76 @@ def parse_count(text: str) -> int:
     return 0 if text == "no" else int(text)
 
 
-TYPES = {"Ask": parse_ask, "Client": parse_client, "Backend": parse_backend, "Plane": parse_plane, "Count": parse_count}
+@dataclass(frozen=True)
+class Deed:
+    """What is done to somebody, and for how long."""
+
+    kind: str
+    lasts: float | None = None
+
+    def to(self, whom: str, **when: Any) -> Failure:
+        return Failure(type=self.kind, target=whom, lasts=self.lasts, **when)
+
+
+_DEEDS = {
+    "killed": "kill",
+    "terminated": "terminate",
+    "frozen": "pause",
+    "taken away": "scale_down",
+    "restarted one by one": "rolling_restart",
+    "joined by one more": "scale_up",
+}
+_DEED = re.compile(rf"(?:is|are) ({'|'.join(_DEEDS)})(?: for (\d+) seconds)?")
+
+
+@parse.with_pattern(_DEED.pattern.replace("(?:", "(").replace("(", "(?:"))
+def parse_deed(text: str) -> Deed:
+    """ "is killed", "are restarted one by one", "is frozen for 15 seconds"."""
+    match = _DEED.fullmatch(text)
+    assert match, "the pattern lets nothing else through"
+    return Deed(_DEEDS[match[1]], float(match[2]) if match[2] else None)
+
+
+@parse.with_pattern(r"(?:the|one|every|all|half of the|\d+) (?:frontend|prefill|decode|worker)s?(?: workers?)?")
+def parse_whom(text: str) -> str:
+    """ "one worker", "every prefill worker", "the frontend"."""
+    return text
+
+
+_WHEN = {
+    r"at once": lambda n: {"at_once": True},
+    r"after (\d+) requests": lambda n: {"trigger_after_requests": int(n)},
+    r"(\d+(?:\.\d+)?) seconds? later": lambda n: {"after_seconds": float(n)},
+    r"during (STANDARD|OVERFLOW|RECOVERY)": lambda n: {"at_phase": n},
+    r"when (.+ [<>] .+)": lambda n: {"when_metric": n},
+}
+
+
+def failures_of(rows: Iterable[Mapping[str, str]]) -> list[Failure]:
+    """From the rows of a table | what happens | to whom | when |. UsageError names the cell that is wrong."""
+    try:
+        return [_failure(row["what happens"], row["to whom"], row["when"]) for row in rows]
+    except KeyError as missing:
+        raise UsageError(f"the table of what happens has no column {missing}") from None
+
+
+def _failure(what: str, whom: str, when: str) -> Failure:
+    deed = _DEED.fullmatch(f"is {what}")
+    if not deed:
+        raise UsageError(f"{what!r} is nothing that can be done: choose one of {', '.join(_DEEDS)}")
+    for pattern, time in _WHEN.items():
+        if match := re.fullmatch(pattern, when):
+            return parse_deed(deed[0]).to(whom, **time(match[1] if match.groups() else ""))
+    raise UsageError(f"{when!r} is no time: say such as 'after 50 requests', '2 seconds later', 'at once'")
+
+
+TYPES = {
+    "Ask": parse_ask,
+    "Client": parse_client,
+    "Backend": parse_backend,
+    "Plane": parse_plane,
+    "Count": parse_count,
+    "Deed": parse_deed,
+    "Whom": parse_whom,
+}
 """Name in step texts to converter; every step module registers them."""

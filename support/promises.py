@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
+from support.checkers import BaseChecker, WholeLoadChecker, judge
 from support.counts import Counter, engine_running, in_flight
 from support.errors import DeploymentError, FaultError, NotWithin, UsageError
 from support.matchers import RecordMatcher, complete_answer, counted_answer
@@ -64,6 +65,19 @@ def expect_served(world: World, name: str, *, within: float) -> None:
         if client.record.status == "completed" and other != name:
             raise FaultError(f"the {other} had its answer before the {name} was served: the slot may be its")
     world.note(f"the {name} was served after", f"{took:.3f} s")
+
+
+def expect_of_load(world: World, *checkers: BaseChecker) -> None:
+    """What is promised of a load; and that the load itself was what it should be, without which nothing is judged."""
+    context = world.loaded()
+    for verdict in judge([WholeLoadChecker()], context):
+        if not verdict.passed:
+            raise FaultError(f"the load was not what it should be: {verdict.saw}")
+    verdicts = judge(checkers, context)
+    for verdict in verdicts:
+        world.note(verdict.checker, verdict.saw)
+    broken = [str(verdict) for verdict in verdicts if not verdict.passed]
+    assert not broken, "; ".join(broken)
 
 
 def whole_answer(world: World, tokens: int) -> RecordMatcher:

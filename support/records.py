@@ -14,6 +14,8 @@ ErrorClass = Literal["connect", "reset", "timeout", "http_status", "error_event"
 error_event: the stream carried an error. truncated: it ended without a finish reason or end mark. malformed: it is not
 of the API's form."""
 
+Endpoint = Literal["completions", "chat/completions"]
+
 SCHEMA = 1
 
 

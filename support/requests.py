@@ -14,18 +14,17 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 
 from support.connections import TRANSPORT_ERRORS, classify, connection, network_loop
 from support.errors import UsageError
 from support.recording import Recording, outcome
-from support.records import RequestRecord
+from support.records import Endpoint, RequestRecord
 from support.streams import EventParser, error_text, read_body, read_event
 from support.waiting import scaled
 
-Endpoint = Literal["completions", "chat/completions"]
 Message = Mapping[str, Any]
 """{"role": ..., "content": ...}"""
 

@@ -35,6 +35,11 @@ class EventParser:
         self._data: list[str] = []
         self._comments: list[str] = []
 
+    @property
+    def pending(self) -> bool:
+        """An event has begun and is not whole yet."""
+        return bool(self._rest or self._name or self._data or self._comments or self._after_cr)
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete."""
         if self._after_cr and data:
@@ -109,7 +114,7 @@ def read_body(body: str) -> Piece:
     if data.get("error") is not None:
         return Piece(error_class="error_event", error=error_text(body))
     try:
-        return _answer(data)
+        return read_answer(data)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         return Piece(error_class="malformed", error=f"not an answer ({type(error).__name__} {error}): {body[:_SHOWN]}")
 
@@ -127,7 +132,13 @@ def error_text(body: str) -> str:
     return words.strip()[:_SHOWN] or "(no text)"
 
 
-def _answer(data: dict[str, Any]) -> Piece:
+def read_answer(data: dict[str, Any]) -> Piece:
+    """What one object of an answer says. An error of Python's where it is not of the API's form.
+
+    KeyError, TypeError, AttributeError or IndexError; also for one that carries an error instead of an answer.
+    """
+    if data.get("error") is not None:
+        raise KeyError("error")
     piece = Piece()
     if data.get("usage") is not None:
         piece.usage = _usage(data["usage"])

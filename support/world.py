@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.checkers.base import ValidationContext
 from support.counts import BEGUN_ANSWERS, Counter, Counts
 from support.deployment import Component, Deployment, Target
-from support.errors import DeploymentError, FaultError, NotWithin, SpecsError, Unavailable, UsageError
+from support.errors import DeploymentError, FaultError, NotWithin, Unavailable, UsageError
 from support.evidence import Evidence
 from support.faults import Fault
+from support.faults.journal import Journal
 from support.phrases import Ask
 from support.recording import outcome
 from support.report.timeline import FaultMark
 from support.requests import CancellableRequest
+from support.scenarios import Failure, Load
 from support.settings import Settings
 from support.spec import DeploymentSpec
+from support.under_load import UnderLoad
 from support.waiting import eventually
 
 TOKENS_BEFORE_LEAVING = 10
+STANDARD, OVERFLOW = 2.0, 3.0
+"""Seconds of load before anything is done, and while it lasts."""
+RECOVERY = 3.0
+"""Seconds that a load goes on after the last failure was taken back."""
 SETTLED_WITHIN = 2.0
 """Seconds that a deployment may take, after a scenario, until nothing is in flight."""
 
@@ -56,8 +64,8 @@ class World:
         self.left: Left | None = None
         """The client that left last."""
         self._queued: set[str] = set()
-        self._marks: list[FaultMark] = []
-        self._heal: list[Fault] = []
+        self.journal = Journal(target)
+        self._load: UnderLoad | None = None
 
     # A deployment.
 
@@ -139,7 +147,7 @@ class World:
         if client.record.status != "cancelled" or client.cancelled_at is None:
             raise FaultError(f"the {name} could not leave early: its request was already {client.record.status}")
         self.left = Left(client.request_id, worker, client.cancelled_at)
-        self._marks.append(FaultMark("left", name, client.cancelled_at, client.cancelled_at))
+        self.journal.add(FaultMark("left", name, client.cancelled_at, client.cancelled_at))
 
     def _until_answered(self, count: int) -> None:
         eventually(
@@ -151,42 +159,44 @@ class World:
 
     # Faults.
 
-    def inject(self, fault: Fault) -> None:
-        """Do it and see its effect. Unavailable where it cannot be done, FaultError when it did not happen."""
-        if reason := fault.available(self.target):
-            raise Unavailable(reason)
-        self._heal.append(fault)
-        began = time.monotonic()
-        fault.inject()
-        self.notes[f"{fault.victim} {fault.name}"] = fault.verify()
-        self._marks.append(FaultMark(fault.name, fault.victim, began, began))
-
     def strike_worker_of(self, name: str, fault: Callable[[Component], Fault]) -> None:
         """Strike the worker that serves a client while it does. FaultError when the client had its answer before."""
         worker = self.worker_of(name)
-        self.inject(fault(worker))
+        self.journal.inject(fault(worker))
         ended_at = self.client(name).record.ended_at
-        if ended_at is not None and ended_at < self._marks[-1].began_at:
+        if ended_at is not None and ended_at < self.struck_at:
             raise FaultError(f"the {name} had its answer before {worker.name} was struck: nothing can be judged")
 
     @property
     def struck_at(self) -> float:
         """When the last fault began (CLOCK_MONOTONIC)."""
-        if not self._marks:
+        if not self.journal.marks:
             raise UsageError("nothing was done to the deployment yet: begin with a 'When'")
-        return self._marks[-1].began_at
+        return self.journal.marks[-1].began_at
 
-    def healed(self) -> None:
-        """Take back every fault, last one first. FaultError for those that could not be."""
-        failed = []
-        while self._heal:
-            fault = self._heal.pop()
-            try:
-                fault.heal()
-            except (SpecsError, OSError) as failure:
-                failed.append(f"{fault.victim} {fault.name}: {failure}")
-        if failed:
-            raise FaultError(f"not healed: {'; '.join(failed)}")
+    # A load.
+
+    def begin_load(self, load: Load) -> None:
+        """Clients begin to ask, and go on until the scenario judges what they saw."""
+        if self._load:
+            raise UsageError("the scenario has a load already: it can have one only")
+        title = self.folder.name
+        self._load = UnderLoad(title, self.deployment, self.journal, load, self.folder / "load")
+        self._load.begin()
+
+    def strike_under_load(self, failures: Sequence[Failure]) -> None:
+        """Do this to the deployment once there is a baseline, and take it back after `OVERFLOW` seconds."""
+        self.load.strike(failures, standard=STANDARD, overflow=OVERFLOW)
+
+    @property
+    def load(self) -> UnderLoad:
+        if self._load is None:
+            raise UsageError("the scenario has no load yet: say who asks, and how often")
+        return self._load
+
+    def loaded(self) -> ValidationContext:
+        """What the clients saw, the load being over. The first call goes on for `RECOVERY` seconds and ends it."""
+        return self.load.finish(recovery=RECOVERY)
 
     def note(self, what: str, value: object) -> None:
         """Keep a measured value as evidence."""
@@ -206,7 +216,9 @@ class World:
             ending.callback(self._keep_evidence)
             for client in self.clients.values():
                 ending.callback(client.cancel)
-            ending.callback(self.healed)
+            if self._load:
+                ending.callback(self._load.end)
+            ending.callback(self.journal.heal)
 
     def _give_back(self, deployment: Deployment, *, passed: bool) -> None:
         complaints = self._complaints(deployment) if passed else []
@@ -217,7 +229,7 @@ class World:
             raise DeploymentError(f"the promises were kept, but {'; '.join(complaints)}")
 
     def _complaints(self, deployment: Deployment) -> list[str]:
-        struck = {mark.target for mark in self._marks}
+        struck = {name for mark in self.journal.marks for name in mark.target.split(", ")}
         by_itself = [f"{name} {what}" for name, what in deployment.casualties().items() if name not in struck]
         if by_itself:
             return by_itself
@@ -229,8 +241,10 @@ class World:
         evidence = Evidence(self.folder)
         if self.clients:
             records = [dataclasses.replace(one.record, client=name) for name, one in self.clients.items()]
-            evidence.keep_requests(records, self._marks, begun=self.begun)
-        if self.notes:
-            evidence.keep_measured(self.notes)
+            evidence.keep_requests(records, self.journal.marks, begun=self.begun)
+        if self._load:
+            evidence.keep_load(self._load.folder, title=self.folder.name)
+        if measured := self.journal.evidence | self.notes:
+            evidence.keep_measured(measured)
         if self._deployment and self._counts:
             evidence.keep_deployment(self._deployment, before=self._counts.before)

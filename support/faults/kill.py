@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from support.deployment import Component, Target
+from support.deployment import Component
 from support.errors import FaultError
+from support.faults import Fault
 
 
-class Kill:
+class Kill(Fault):
     """Ends a component at once. It cannot be taken back: the deployment is replaced after the scenario."""
 
+    kinds = ("kill", "pod_kill")
     name = "killed"
 
     def __init__(self, component: Component) -> None:
         self.victim = component.name
         self._component = component
         self._pid: int | None = None
-
-    def available(self, target: Target) -> str | None:
-        """Everywhere."""
-        return None
 
     def inject(self) -> None:
         self._pid = self._component.pid
@@ -28,6 +26,3 @@ class Kill:
         if self._component.running and self._component.pid == self._pid:
             raise FaultError(f"{self.victim} was killed and still runs as process {self._pid}")
         return f"process {self._pid} of {self.victim} is gone"
-
-    def heal(self) -> None:
-        """A restart would not give back what it held."""

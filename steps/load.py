@@ -1,0 +1,103 @@
+"""Many clients at once: how they ask, what happens in the meantime, and what they see."""
+
+from behave import given, register_type, then, when
+from behave.runner import Context
+
+from support.checkers import (
+    LatencyChecker,
+    LogChecker,
+    MetricsConsistencyChecker,
+    MigrationChecker,
+    NoHungRequestChecker,
+    NoLeakChecker,
+    NoTokenLostChecker,
+    RecoveryTimeChecker,
+    RejectionChecker,
+    SuccessRateChecker,
+)
+from support.phrases import TYPES, Deed, failures_of
+from support.promises import expect_of_load
+from support.scenarios import Failure, Load
+
+register_type(**TYPES)
+
+
+@given("{rate:d} requests a second for {tokens:d} tokens each")
+def requests_a_second(context: Context, rate: int, tokens: int) -> None:
+    context.world.begin_load(Load(rate=rate, max_tokens=tokens))
+
+
+@given("{clients:d} clients that ask for {tokens:d} tokens again and again")
+def clients_again_and_again(context: Context, clients: int, tokens: int) -> None:
+    context.world.begin_load(Load(clients=clients, max_tokens=tokens))
+
+
+@when("{whom:Whom} {deed:Deed} under this load")
+def strike_under_load(context: Context, whom: str, deed: Deed) -> None:
+    context.world.strike_under_load([deed.to(whom)])
+
+
+@when("this happens under the load")
+def strikes_under_load(context: Context) -> None:
+    context.world.strike_under_load(failures_of(row.as_dict() for row in context.table))
+
+
+@when("{count:d} more clients ask for {tokens:d} tokens each on top")
+def overload(context: Context, count: int, tokens: int) -> None:
+    asked = {"clients": str(count), "max_tokens": str(tokens)}
+    context.world.strike_under_load([Failure(type="overload", parameters=asked)])
+
+
+@when("other clients send prompts that are too long for the model")
+def token_overflow(context: Context) -> None:
+    context.world.strike_under_load([Failure(type="token_overflow")])
+
+
+@then("every request is answered in full")
+def all_answered(context: Context) -> None:
+    expect_of_load(context.world, SuccessRateChecker())
+
+
+@then("at least {share:g} of 100 requests are answered in full")
+def share_answered(context: Context, share: float) -> None:
+    expect_of_load(context.world, SuccessRateChecker(at_least=share))
+
+
+@then("no token is lost or repeated")
+def no_token_lost(context: Context) -> None:
+    expect_of_load(context.world, NoTokenLostChecker())
+
+
+@then("no request hangs")
+def no_request_hangs(context: Context) -> None:
+    expect_of_load(context.world, NoHungRequestChecker())
+
+
+@then("every request is answered as before within {seconds:d} seconds")
+def recovers(context: Context, seconds: int) -> None:
+    expect_of_load(context.world, RecoveryTimeChecker(within=seconds))
+
+
+@then("99 of 100 answers are complete within {seconds:d} seconds")
+def answers_in_time(context: Context, seconds: int) -> None:
+    expect_of_load(context.world, LatencyChecker(at_most_ms=1000 * seconds))
+
+
+@then("at least {count:d} running request is moved to another worker")
+def requests_moved(context: Context, count: int) -> None:
+    expect_of_load(context.world, MigrationChecker(at_least=count))
+
+
+@then("requests are turned away while it lasts, and not before or after")
+def turned_away(context: Context) -> None:
+    expect_of_load(context.world, RejectionChecker())
+
+
+@then("what Dynamo counts is what the clients saw")
+def counts_agree(context: Context) -> None:
+    expect_of_load(context.world, MetricsConsistencyChecker())
+
+
+@then("nothing piles up in the deployment")
+def nothing_piles_up(context: Context) -> None:
+    expect_of_load(context.world, NoLeakChecker(), LogChecker())

@@ -1,0 +1,128 @@
+"""Checkers of what the clients saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from support.checkers.base import BaseChecker, NoData, ValidationContext
+from support.errors import UsageError
+from support.results import Measures
+from support.waiting import scaled
+
+OVERLOADED = (503, 529)
+"""How versions of Dynamo say that they are too busy: 503 by default up to 1.4, 529 in later ones."""
+
+
+def _measures(context: ValidationContext, phase: str | None) -> Measures:
+    if phase is None:
+        return context.results.overall
+    if phase not in context.results.phases or not context.results.phases[phase].requests:
+        raise NoData(f"no request lies in the phase {phase}")
+    return context.results.phases[phase]
+
+
+@dataclass(frozen=True)
+class WholeLoadChecker(BaseChecker):
+    """The load itself was what it should be: every request that was due was sent, ended and was recorded once."""
+
+    def check(self, context: ValidationContext) -> bool:
+        results = context.results
+        flaws = {
+            "never sent": results.never_sent,
+            "sent and never ended": results.unfinished,
+            "recorded twice": results.duplicated,
+        }
+        context.saw(", ".join([f"{results.overall.requests} requests", *(f"{n} {what}" for what, n in flaws.items())]))
+        return not any(flaws.values())
+
+
+@dataclass(frozen=True)
+class SuccessRateChecker(BaseChecker):
+    """At least this share of requests (percent) was answered in full, in one phase or (None) in all."""
+
+    at_least: float = 100.0
+    phase: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.at_least <= 100:
+            raise UsageError(f"a success rate of {self.at_least} percent makes no sense: say one above 0 and up to 100")
+
+    def check(self, context: ValidationContext) -> bool:
+        seen = _measures(context, self.phase)
+        errors = ", ".join(f"{count} {error}" for error, count in seen.errors.items()) or "no error"
+        context.saw(f"{seen.completed} of {seen.requests} requests were answered in full ({errors})")
+        return seen.success_rate >= self.at_least
+
+
+@dataclass(frozen=True)
+class LatencyChecker(BaseChecker):
+    """A percentile of complete answers is at most so many milliseconds. Scaled by the run's timeout_scale."""
+
+    at_most_ms: float
+    measure: str = "p99_latency_ms"
+    phase: str | None = None
+
+    def check(self, context: ValidationContext) -> bool:
+        seen = _measures(context, self.phase)
+        value = getattr(seen, self.measure)
+        if value is None:
+            raise NoData(f"no answer has a {self.measure}")
+        context.saw(f"{self.measure} was {value:.0f} ms over {seen.completed} answers")
+        return bool(value <= scaled(self.at_most_ms))
+
+
+@dataclass(frozen=True)
+class RecoveryTimeChecker(BaseChecker):
+    """So many seconds after the last fault began, the deployment serves again as it did before."""
+
+    within: float
+
+    def check(self, context: ValidationContext) -> bool:
+        at = context.last_fault + context.results.clock_offset
+        first, steady = context.results.first_success_after(at), context.results.steady_after(at)
+        context.saw(f"first success {_seconds(first)} after the last fault, steady success {_seconds(steady)} after it")
+        return steady is not None and steady <= scaled(self.within)
+
+
+@dataclass(frozen=True)
+class NoTokenLostChecker(BaseChecker):
+    """Every answer that completed is exactly what it should be: no token lost, repeated, or strange."""
+
+    def check(self, context: ValidationContext) -> bool:
+        seen = context.results.overall
+        if seen.unjudged:
+            raise NoData(f"of {seen.unjudged} answers nobody knows what they should be: the engine does not count")
+        if not seen.tokens:
+            raise NoData("not one token came")
+        context.saw(
+            f"of {seen.tokens} tokens {seen.tokens_lost} were lost, {seen.tokens_repeated} repeated,"
+            f" {seen.tokens_stray} strange"
+        )
+        return not (seen.tokens_lost or seen.tokens_repeated or seen.tokens_stray)
+
+
+@dataclass(frozen=True)
+class NoHungRequestChecker(BaseChecker):
+    """Every request ended by itself: none was given up by its client."""
+
+    def check(self, context: ValidationContext) -> bool:
+        results = context.results
+        context.saw(f"of {results.overall.requests} requests {results.overall.hung} hung until their clients gave up")
+        return not results.overall.hung and not results.unfinished
+
+
+@dataclass(frozen=True)
+class RejectionChecker(BaseChecker):
+    """Under overload requests were turned away as promised, and when it was over no more."""
+
+    def check(self, context: ValidationContext) -> bool:
+        before, during, after = (
+            sum(_measures(context, phase).errors.get(f"http {status}", 0) for status in OVERLOADED)
+            for phase in ("STANDARD", "OVERFLOW", "RECOVERY")
+        )
+        context.saw(f"turned away: {before} before, {during} during, {after} after the overload")
+        return not before and during > 0 and not after
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.2f} s"

@@ -1,0 +1,65 @@
+"""What was done to a deployment, so that all of it is taken back and stands in the pictures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from support.deployment import Target
+from support.errors import FaultError, SpecsError, Unavailable
+from support.faults import Fault
+from support.report.timeline import FaultMark
+
+
+class Journal:
+    """The faults of one scenario, in order. One that was begun is healed, whatever became of it."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._open: list[tuple[Fault, int | None]] = []
+        self.marks: list[FaultMark] = []
+        """When each fault was there, for pictures."""
+        self.evidence: dict[str, str] = {}
+        """What showed that it was, by what was done to whom."""
+
+    def inject(self, *faults: Fault) -> None:
+        """Do them at once and see their effect. Unavailable where one cannot be done, FaultError when one failed."""
+        for fault in faults:
+            if reason := fault.available(self._target):
+                raise Unavailable(reason)
+        begun = []
+        for fault in faults:
+            self._open.append((fault, None))
+            begun.append((fault, time.monotonic()))
+            fault.inject()
+        for fault, at in begun:
+            self.evidence[f"{fault.victim} {fault.name}"] = fault.verify()
+            # One that took its time, as a rolling restart does, was there until now.
+            self.marks.append(FaultMark(fault.name, fault.victim, at, None if fault.lasting else _until(at)))
+            self._open = [(one, len(self.marks) - 1 if one is fault else mark) for one, mark in self._open]
+
+    def add(self, mark: FaultMark) -> None:
+        """Something else that was done on purpose, such as a client that left."""
+        self.marks.append(mark)
+
+    def heal(self) -> None:
+        """Take back every fault, last one first. FaultError for those that could not be."""
+        failed = []
+        while self._open:
+            fault, mark = self._open.pop()
+            try:
+                fault.heal()
+            except (SpecsError, OSError, AssertionError) as failure:
+                failed.append(f"{fault.victim} {fault.name}: {failure}")
+            if mark is not None and fault.lasting:
+                self.marks[mark] = replace(self.marks[mark], ended_at=time.monotonic())
+        if failed:
+            raise FaultError(f"not healed: {'; '.join(failed)}")
+
+
+_MOMENT = 0.5  # seconds; what took less just happened
+
+
+def _until(began: float) -> float:
+    now = time.monotonic()
+    return now if now - began > _MOMENT else began

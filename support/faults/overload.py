@@ -1,0 +1,119 @@
+"""More load than the deployment can serve, and requests that are too long for the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from support.deployment import Component
+from support.errors import FaultError, UsageError
+from support.faults import Fault, Stage, refuse_unknown
+from support.load.plan import Fixed, LoadPlan
+from support.load.run import LoadRun, Progress
+
+FELT_WITHIN = 10.0
+"""Seconds in which the deployment must be seen to feel it."""
+
+
+class _MoreLoad(Fault):
+    """A second load beside the one that runs, in a folder of its own, until it is healed."""
+
+    lasting = True
+
+    def __init__(self, plan: LoadPlan, folder: Path) -> None:
+        self.victim = plan.name.replace("_", " ")
+        self.run = LoadRun(plan, folder / f"load-{plan.name}")
+        self._begun = False
+
+    @classmethod
+    def _whole_numbers(cls, parameters: Mapping[str, str], **defaults: int) -> dict[str, int]:
+        refuse_unknown(cls.kinds[0], parameters, *defaults)
+        return {name: _whole(cls.kinds[0], name, parameters.get(name, str(value))) for name, value in defaults.items()}
+
+    def inject(self) -> None:
+        self._begun = True
+        self.run.start()
+
+    def heal(self) -> None:
+        if self._begun:
+            self._begun = False
+            self.run.stop()
+
+    def _until(self, felt: Any, describe: str) -> Progress:
+        return self.run.wait_for(felt, within=FELT_WITHIN, describe=describe)
+
+
+class Overload(_MoreLoad):
+    """Clients that ask at once for more than all slots can serve. parameters: clients, max_tokens."""
+
+    kinds = ("overload",)
+    name = "on top"
+
+    def __init__(self, plan: LoadPlan, folder: Path, slots: int) -> None:
+        super().__init__(plan, folder)
+        self._slots = slots
+
+    @classmethod
+    def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
+        spec = stage.deployment.spec
+        slots = spec.slots * len(stage.deployment.workers)
+        asked = cls._whole_numbers(parameters, clients=4 * slots, max_tokens=100)
+        plan = dataclasses.replace(
+            stage.plan,
+            name="overload",
+            clients=asked["clients"],
+            rate=None,
+            requests=None,
+            requests_per_client=None,
+            max_tokens=Fixed(asked["max_tokens"]),
+            seed=stage.plan.seed + 1,
+        )
+        return [cls(plan, stage.folder, slots)]
+
+    def verify(self) -> str:
+        try:
+            seen = self._until(
+                lambda now: now.failed > 0 or now.in_flight > self._slots,
+                "the deployment is asked for more than it can",
+            )
+        except AssertionError as failure:
+            raise FaultError(str(failure)) from failure
+        return f"{seen.in_flight} requests wait for {self._slots} slots, {seen.failed} were turned away"
+
+
+class TokenOverflow(_MoreLoad):
+    """Clients whose prompts are longer than the model can take. parameters: clients, prompt_tokens."""
+
+    kinds = ("token_overflow",)
+    name = "with too long prompts"
+
+    @classmethod
+    def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
+        asked = cls._whole_numbers(parameters, clients=2, prompt_tokens=33_000)
+        plan = dataclasses.replace(
+            stage.plan,
+            name="token_overflow",
+            clients=asked["clients"],
+            rate=None,
+            requests=None,
+            requests_per_client=None,
+            prompt_tokens=Fixed(asked["prompt_tokens"]),
+            think=0.2,
+            seed=stage.plan.seed + 1,
+        )
+        return [cls(plan, stage.folder)]
+
+    def verify(self) -> str:
+        try:
+            seen = self._until(lambda now: now.ended > 0, "requests with too long prompts have ended")
+        except AssertionError as failure:
+            raise FaultError(str(failure)) from failure
+        return f"{seen.ended} such requests have ended, {seen.failed} of them were refused"
+
+
+def _whole(kind: str, name: str, text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"{name} of the failure {kind!r} is {text!r}: it must be a whole number above 0")
+    return int(text)

@@ -1,0 +1,104 @@
+"""What a deployment says of itself while it is under load: some of its metrics and vitals, about twice a second.
+
+Samples are lines of `samples.jsonl`: {"at": seconds since the epoch, "component": "frontend-0", "series": "migrations",
+"value": 3.0}. A component that does not answer has no sample for that time.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+from support.counts import MIGRATIONS, REJECTIONS
+from support.deployment import Component, Deployment
+from support.errors import SpecsError
+from support.metrics import Metrics
+from support.spec import GENERATING
+
+EVERY = 0.5
+"""Seconds."""
+_FRONTEND: dict[str, Callable[[Metrics], float]] = {
+    "migrations": lambda scrape: scrape.total(MIGRATIONS.metric),
+    "rejections": lambda scrape: scrape.total(REJECTIONS.metric),
+    "in_flight": lambda scrape: scrape.total("dynamo_frontend_inflight_requests"),
+}
+_WORKER: dict[str, Callable[[Metrics], float]] = {
+    "running": lambda scrape: scrape.total("counting_engine_running_requests"),
+    "queued": lambda scrape: scrape.total("counting_engine_waiting_requests"),
+    "blocks": lambda scrape: scrape.total("counting_engine_used_blocks"),
+}
+
+
+def sample(component: Component) -> dict[str, float]:
+    """Its values now, by series; empty when it does not answer or does not run."""
+    wanted = _FRONTEND if component.role == "frontend" else _WORKER
+    try:
+        scrape = component.metrics()
+        vitals = component.vitals()
+    except (ConnectionError, SpecsError, OSError):
+        return {}
+    values = {series: read(scrape) for series, read in wanted.items()}
+    return values | {"rss_mb": vitals.rss / 1e6, "fds": float(vitals.fds), "threads": float(vitals.threads)}
+
+
+class Sampler:
+    """Samples every frontend and worker, each in a thread of its own so that a frozen one holds up no other."""
+
+    def __init__(self, deployment: Deployment, file: Path, *, clock_offset: float) -> None:
+        """clock_offset: seconds to add to CLOCK_MONOTONIC for seconds since the epoch."""
+        self._deployment = deployment
+        self._offset = clock_offset
+        self._file: IO[str] = file.open("a")
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._threads: dict[str, threading.Thread] = {}
+        self._newest: dict[tuple[str, str], float] = {}
+
+    def start(self) -> None:
+        """Begin, and follow components that join."""
+        self._overseer = threading.Thread(target=self._oversee, name="samples", daemon=True)
+        self._overseer.start()
+
+    def value(self, series: str) -> float | None:
+        """The newest value of a series, summed over components; None when there is none yet."""
+        with self._lock:
+            found = [value for (_, name), value in self._newest.items() if name == series]
+        return sum(found) if found else None
+
+    def stop(self) -> None:
+        """Return when no thread samples any more."""
+        self._over.set()
+        for thread in [self._overseer, *self._threads.values()]:
+            thread.join()
+        self._file.close()
+
+    def _oversee(self) -> None:
+        while not self._over.is_set():
+            for component in self._deployment.of_role("frontend", *GENERATING):
+                if component.name not in self._threads:
+                    thread = threading.Thread(target=self._follow, args=(component,), daemon=True)
+                    self._threads[component.name] = thread
+                    thread.start()
+            self._over.wait(EVERY)
+
+    def _follow(self, component: Component) -> None:
+        due = time.monotonic()
+        while not self._over.is_set():
+            self._keep(component.name, time.monotonic(), sample(component))
+            due = max(due + EVERY, time.monotonic())
+            self._over.wait(due - time.monotonic())
+
+    def _keep(self, name: str, at: float, values: Mapping[str, float]) -> None:
+        when = round(at + self._offset, 3)
+        lines = [
+            json.dumps({"at": when, "component": name, "series": series, "value": value})
+            for series, value in values.items()
+        ]
+        with self._lock:
+            self._newest.update({(name, series): value for series, value in values.items()})
+            self._file.writelines(f"{line}\n" for line in lines)
+            self._file.flush()

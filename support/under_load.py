@@ -1,0 +1,277 @@
+"""A deployment under load: its baseline (STANDARD), what is done to it (OVERFLOW), and what it is after (RECOVERY).
+
+From Python:
+
+    context = run(scenario, target, log_dir)
+    verdicts = judge([SuccessRateChecker(), NoTokenLostChecker()], context)
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from support.checkers.base import ValidationContext, Vital
+from support.counts import CANCELLATIONS, MIGRATIONS, REJECTIONS, REQUESTS, SUCCEEDED, Counts
+from support.deployment import Deployment, Target
+from support.errors import DeploymentError, FaultError, NotWithin, UsageError
+from support.faults import Fault, Stage, kind
+from support.faults.journal import Journal
+from support.load.plan import Fixed, LoadPlan
+from support.load.run import LoadRun, Progress
+from support.marks import Fault as FaultInMarks
+from support.marks import Marks, Phase
+from support.results import Results
+from support.sampling import Sampler, sample
+from support.scenarios import Crossing, Failure, Load, Scenario
+from support.spec import GENERATING, DeploymentSpec
+from support.victims import victims
+from support.waiting import eventually, scaled
+
+BASELINE_REQUESTS = 10
+"""That must have ended before anything is done; else there is nothing to compare with."""
+TRIGGERED_WITHIN = 60.0
+"""Seconds in which a failure's time must come."""
+SETTLED_WITHIN = 5.0
+"""Seconds that a deployment may take, after its load, until nothing is in flight."""
+_COUNTED = {
+    "migrations_total": MIGRATIONS,
+    "rejections_total": REJECTIONS,
+    "cancellations_total": CANCELLATIONS,
+    "requests_total": REQUESTS,
+    "requests_succeeded": SUCCEEDED,
+}
+_never = threading.Event()
+
+
+class UnderLoad:
+    """One load on one deployment, from its begin to its results. Faults are done through the journal, which heals."""
+
+    def __init__(self, name: str, deployment: Deployment, journal: Journal, load: Load, folder: Path) -> None:
+        """folder: for records, marks and samples; loads that are failures themselves get folders beside it."""
+        self.name = name
+        self.deployment = deployment
+        self.folder = folder
+        self._journal = journal
+        self._plan = _plan(load, deployment)
+        self._load = LoadRun(self._plan, folder)
+        self._phases: list[tuple[str, float]] = []
+        self._before: dict[str, Vital] = {}
+        self._context: ValidationContext | None = None
+        self._ended = False
+
+    def begin(self) -> None:
+        """Start it; the phase STANDARD begins. Returns when the first request is about to go out."""
+        components = self.deployment.of_role("frontend", *GENERATING)
+        self._before = {component.name: sample(component) for component in components}
+        self._counts = Counts(list(self.deployment.components.values()))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._sampler = Sampler(self.deployment, self.folder / "samples.jsonl", clock_offset=self._load.clock_offset)
+        self._sampler.start()
+        try:
+            self._load.start()
+        except BaseException:
+            self._sampler.stop()
+            self._ended = True
+            raise
+        self._enter("STANDARD")
+
+    def strike(self, failures: Sequence[Failure], *, standard: float, overflow: float) -> None:
+        """Do them at their times, once there is a baseline; go on for `overflow` seconds, and take them back.
+
+        FaultError for one whose time never came, or that had no effect: no promise can be judged then.
+        """
+        if not failures:
+            raise UsageError(f"nothing is to be done in {self.name!r}: say at least one failure")
+        self._do([one for one in failures if one.at_phase == "STANDARD"])
+        self._baseline(standard)
+        self._do([one for one in failures if one.at_phase in (None, "OVERFLOW")], phase="OVERFLOW")
+        self.last(overflow)
+        self._journal.heal()
+        self._enter("RECOVERY")
+        self._do([one for one in failures if one.at_phase == "RECOVERY"])
+
+    def last(self, seconds: float) -> None:
+        """Let the load go on for so long (scaled), or until it is done. DeploymentError when it breaks."""
+        with suppress(NotWithin):
+            eventually(self._done, within=seconds, describe="the load is done", error=NotWithin, interval=0.05)
+
+    def finish(self, *, recovery: float) -> ValidationContext:
+        """Go on for `recovery` seconds, end the load, and give what was seen. Called again, it gives the same."""
+        if self._context is None:
+            self.last(recovery)
+            self._load.stop()
+            self._context = self._seen()
+        return self._context
+
+    def end(self) -> None:
+        """End what still runs; safe at any time, also twice."""
+        if self._ended:
+            return
+        self._ended = True
+        with ExitStack() as ending:
+            ending.callback(self._sampler.stop)
+            ending.callback(self._load.abort)
+
+    # Inside.
+
+    def _do(self, failures: Sequence[Failure], *, phase: str | None = None) -> None:
+        """One group after the other; the phase begins when the first one's time has come."""
+        for together in _groups(failures):
+            self._await(together[0])
+            chosen = [fault for failure in together for fault in self._faults(failure)]
+            if phase and self._phases[-1][0] != phase:
+                self._enter(phase)
+            self._journal.inject(*chosen)
+            self._last(together)
+
+    def _enter(self, phase: str) -> None:
+        self._phases.append((phase, time.monotonic()))
+
+    def _baseline(self, standard: float) -> None:
+        begun = self._phases[0][1]
+
+        def there(now: Progress) -> bool:
+            return now.ended >= BASELINE_REQUESTS and time.monotonic() - begun >= scaled(standard)
+
+        self._load.wait_for(
+            there, within=TRIGGERED_WITHIN, describe=f"{BASELINE_REQUESTS} requests have ended before anything is done"
+        )
+
+    def _await(self, failure: Failure) -> None:
+        """Return when the failure's time has come. FaultError when it does not."""
+        since = self._journal.marks[-1].began_at if self._journal.marks else self._phases[0][1]
+
+        def come() -> bool:
+            if self._done():
+                raise FaultError(f"the {failure} was never triggered: the load was over before")
+            if failure.trigger_after_requests is not None:
+                return self._load.progress.ended >= failure.trigger_after_requests
+            if failure.after_seconds is not None:
+                return time.monotonic() - since >= scaled(failure.after_seconds)
+            if failure.when_metric is not None:
+                crossing = Crossing.parse(failure.when_metric)
+                value = self._sampler.value(crossing.series)
+                return value is not None and crossing.met(value)
+            return True
+
+        within = max(TRIGGERED_WITHIN, 2 * (failure.after_seconds or 0))
+        eventually(
+            come,
+            within=within,
+            describe=f"the time of the {failure} has come",
+            error=FaultError,
+            last_seen=lambda: f"{self._load.progress}: it was never triggered",
+        )
+
+    def _faults(self, failure: Failure) -> list[Fault]:
+        stage = Stage(self.deployment, self._plan, self.folder.parent)
+        return kind(failure.type).of(stage, victims(self.deployment, failure.target), failure.parameters)
+
+    def _last(self, failures: Sequence[Failure]) -> None:
+        for failure in failures:
+            if failure.lasts is not None:
+                self.last(failure.lasts)
+                self._journal.heal()
+
+    def _done(self) -> bool:
+        return self._load.done
+
+    def _seen(self) -> ValidationContext:
+        self._write_marks()
+        with suppress(NotWithin):  # what is left is for NoLeakChecker to say
+            eventually(self._settled, within=SETTLED_WITHIN, describe="nothing is in flight")
+        self.end()
+        components = self.deployment.of_role("frontend", *GENERATING)
+        return ValidationContext(
+            name=self.name,
+            log_dir=self.folder,
+            loaded=Results(self.folder),
+            journal=self._journal,
+            counted=self._counted(),
+            before={name: vital for name, vital in self._before.items() if not self._struck(name)},
+            after={component.name: sample(component) for component in components if not self._struck(component.name)},
+            logs=lambda: {one.name: one.logs() for one in components},
+        )
+
+    def _struck(self, name: str) -> bool:
+        """It was killed or replaced: what it holds now says nothing about what it held."""
+        return any(name in mark.target.split(", ") and mark.ended_at is not None for mark in self._journal.marks)
+
+    def _settled(self) -> bool:
+        return not self.deployment.in_flight()
+
+    def _counted(self) -> dict[str, float]:
+        try:
+            return {name: self._counts.grown(counter) for name, counter in _COUNTED.items()}
+        except DeploymentError:  # a frontend that was killed has taken its counters along; checkers then find no data
+            return {}
+
+    def _write_marks(self) -> None:
+        offset = self._load.clock_offset
+        ends = [*(at for _, at in self._phases[1:]), time.monotonic()]
+        phases = [Phase(name, at + offset, end + offset) for (name, at), end in zip(self._phases, ends, strict=True)]
+        faults = [
+            FaultInMarks(
+                name=mark.name,
+                target=mark.target,
+                begin=mark.began_at + offset,
+                end=None if mark.ended_at is None else mark.ended_at + offset,
+                evidence=self._journal.evidence.get(f"{mark.target} {mark.name}", ""),
+            )
+            for mark in self._journal.marks
+        ]
+        Marks(phases=phases, faults=faults).write(self.folder)
+
+
+def run(scenario: Scenario, target: Target, log_dir: Path, *, note: Callable[[str], None] = print) -> ValidationContext:
+    """Run a scenario: deploy, load, fail, recover. Its context is for `support.checkers.judge`.
+
+    FaultError when a failure did not happen or never had its time. Nothing is left when it returns.
+    """
+    spec = DeploymentSpec(backend=scenario.backend, **dict(scenario.deployment))
+    deployment = target.deployment(spec)
+    journal = Journal(target)
+    with ExitStack() as ending:
+        ending.callback(target.release, deployment, reuse=False)
+        ending.callback(journal.heal)
+        under_load = UnderLoad(scenario.name, deployment, journal, scenario.load, log_dir / "load")
+        ending.callback(under_load.end)
+        under_load.begin()
+        if scenario.all_failures:
+            under_load.strike(scenario.all_failures, standard=scenario.standard, overflow=scenario.overflow)
+        context = under_load.finish(recovery=scenario.recovery)
+        note(f"{scenario.name}: {context.loaded.overall.requests} requests")
+        return context
+
+
+def _plan(load: Load, deployment: Deployment) -> LoadPlan:
+    return LoadPlan(
+        base_url=deployment.base_url,
+        model=deployment.model,
+        endpoint="chat/completions" if load.chat else "completions",
+        stream=load.stream,
+        clients=load.clients,
+        requests_per_client=load.requests_per_client,
+        rate=load.rate,
+        prompt_tokens=Fixed(load.prompt_tokens),
+        max_tokens=Fixed(load.max_tokens),
+        deadline=scaled(load.deadline),
+        seed=load.seed,
+        extra=dict(load.extra),
+        continuity=deployment.spec.engine == "counting",
+    )
+
+
+def _groups(failures: Sequence[Failure]) -> Iterator[list[Failure]]:
+    """Failures that happen at once, group after group."""
+    groups: list[list[Failure]] = []
+    for failure in failures:
+        if failure.at_once and groups:
+            groups[-1].append(failure)
+        else:
+            groups.append([failure])
+    yield from groups

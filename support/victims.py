@@ -1,0 +1,53 @@
+"""Whom a failure strikes: components by name, or by intent ("one worker", "every prefill worker", "the frontend")."""
+
+from __future__ import annotations
+
+import re
+
+from support.deployment import Component, Deployment
+from support.errors import DeploymentError, UsageError
+from support.spec import GENERATING, Role
+
+_ROLES: dict[str, tuple[Role, ...]] = {
+    "worker": GENERATING,
+    "prefill": ("prefill",),
+    "decode": ("decode",),
+    "frontend": ("frontend",),
+    "etcd": ("etcd",),
+    "nats": ("nats",),
+}
+_WORDS = re.compile(
+    r"(?P<many>the|a|one|every|all|half of the|\d+) (?P<role>frontend|prefill|decode|etcd|nats|worker)s?"
+    r"(?: worker| member)?s?"
+)
+
+
+def victims(deployment: Deployment, words: str) -> list[Component]:
+    """The components that are meant. UsageError, with what there is, for words that mean none.
+
+    "one worker" is the running one that works on most requests now, so that a failure strikes where it hurts.
+    """
+    if match := _WORDS.fullmatch(words.strip()):
+        return _meant(deployment, match["many"], match["role"], words)
+    return [deployment.component(name.strip()) for name in words.split(",")]
+
+
+def _meant(deployment: Deployment, many: str, role: str, words: str) -> list[Component]:
+    there = [one for one in deployment.of_role(*_ROLES[role]) if one.running]
+    if not there:
+        raise UsageError(f"{words!r} names nobody: this deployment has {', '.join(deployment.components)}")
+    if many in ("every", "all"):
+        return there
+    count = {"the": 1, "a": 1, "one": 1, "half of the": -(-len(there) // 2)}.get(many) or int(many)
+    if not 0 < count <= len(there):
+        raise UsageError(f"{words!r} are more than there are: {', '.join(one.name for one in there)}")
+    return sorted(there, key=_busy, reverse=True)[:count]
+
+
+def _busy(component: Component) -> float:
+    from support.counts import in_flight
+
+    try:
+        return in_flight(component.metrics())
+    except ConnectionError as silent:
+        raise DeploymentError(f"nobody can say how busy it is: {silent}") from silent
