@@ -21,6 +21,22 @@ def deployment_over(context: Context, backend: Backend, workers: int, limit: int
     context.world.deploy(backend=backend, workers=workers, migration_limit=limit, request_plane=plane)
 
 
+@given(
+    "a {backend:Backend} deployment with {workers:d} workers that allows {limit:Count} migrations, where what ends is"
+    " started again"
+)
+def restarting_deployment(context: Context, backend: Backend, workers: int, limit: int) -> None:
+    context.world.deploy(backend=backend, workers=workers, migration_limit=limit, restart="always")
+
+
+@given(
+    "a {backend:Backend} deployment with {prefill:d} prefill and {decode:d} decode workers that allows {limit:Count}"
+    " migrations"
+)
+def prefill_decode(context: Context, backend: Backend, prefill: int, decode: int, limit: int) -> None:
+    context.world.deploy(backend=backend, workers=0, prefill=prefill, decode=decode, migration_limit=limit)
+
+
 @given("a {backend:Backend} deployment with 1 worker that serves {slots:d} requests at a time")
 def single_worker(context: Context, backend: Backend, slots: int) -> None:
     context.world.deploy(backend=backend, workers=1, slots=slots)

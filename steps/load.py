@@ -10,6 +10,7 @@ from support.checkers import (
     MigrationChecker,
     NoHungRequestChecker,
     NoLeakChecker,
+    NoSilenceChecker,
     NoTokenLostChecker,
     RecoveryTimeChecker,
     RejectionChecker,
@@ -58,6 +59,11 @@ def all_answered(context: Context) -> None:
     expect_of_load(context.world, SuccessRateChecker())
 
 
+@then("every request that ran when it happened is answered in full")
+def running_answered(context: Context) -> None:
+    expect_of_load(context.world, SuccessRateChecker(phase="STANDARD to OVERFLOW"))
+
+
 @then("at least {share:g} of 100 requests are answered in full")
 def share_answered(context: Context, share: float) -> None:
     expect_of_load(context.world, SuccessRateChecker(at_least=share))
@@ -68,6 +74,11 @@ def no_token_lost(context: Context) -> None:
     expect_of_load(context.world, NoTokenLostChecker())
 
 
+@then("every client hears within {seconds:d} seconds what becomes of its request")
+def everybody_hears(context: Context, seconds: int) -> None:
+    expect_of_load(context.world, NoHungRequestChecker(), NoSilenceChecker(within=seconds))
+
+
 @then("no request hangs")
 def no_request_hangs(context: Context) -> None:
     expect_of_load(context.world, NoHungRequestChecker())
@@ -75,6 +86,7 @@ def no_request_hangs(context: Context) -> None:
 
 @then("every request is answered as before within {seconds:d} seconds")
 def recovers(context: Context, seconds: int) -> None:
+    context.world.recovered(within=seconds)
     expect_of_load(context.world, RecoveryTimeChecker(within=seconds))
 
 

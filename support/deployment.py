@@ -15,6 +15,17 @@ from support.spec import GENERATING, DeploymentSpec, Role
 from support.waiting import eventually
 
 
+@dataclass(frozen=True)
+class Vitals:
+    """What a component holds now, over all of its processes."""
+
+    rss: int
+    """Bytes of memory."""
+    fds: int
+    """Open file descriptors."""
+    threads: int
+
+
 class Component(ABC):
     """One named part of a deployment, named as its pod would be: `frontend-0`, `vllm-worker-1`, `etcd-0`."""
 
@@ -38,8 +49,20 @@ class Component(ABC):
         """Let a frozen component go on. Returns when it is seen running; does nothing to one that is not frozen."""
 
     @abstractmethod
-    def restart(self) -> None:
-        """Start it again with what it had (kill it first if it runs). Returns when it is up by its own account."""
+    def restart(self, *, dynamo: str | None = None) -> None:
+        """Start it again with what it had (kill it first if it runs). Returns when it is up by its own account.
+
+        dynamo: as another version of Dynamo than the one it was; Unavailable when that is not installed.
+        """
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Of Dynamo, that it runs."""
+
+    @abstractmethod
+    def vitals(self) -> Vitals:
+        """What it holds now. DeploymentError when it is not running."""
 
     @abstractmethod
     def logs(self) -> str:
@@ -139,6 +162,14 @@ class Deployment(ABC):
     @abstractmethod
     def ready(self) -> None:
         """Return when every component is up and the frontend would serve the model with all workers of the spec."""
+
+    @abstractmethod
+    def add(self, role: Role) -> Component:
+        """One component more of a generating role. Returns when the frontend would send it requests."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Ask a worker to end, wait until it has drained and ended, and forget it. DeploymentError when it does not."""
 
     @abstractmethod
     def casualties(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +100,7 @@ def parse_whom(text: str) -> str:
     return text
 
 
-_WHEN = {
+_WHEN: dict[str, Callable[[str], dict[str, Any]]] = {
     r"at once": lambda n: {"at_once": True},
     r"after (\d+) requests": lambda n: {"trigger_after_requests": int(n)},
     r"(\d+(?:\.\d+)?) seconds? later": lambda n: {"after_seconds": float(n)},

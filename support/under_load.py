@@ -24,7 +24,7 @@ from support.load.plan import Fixed, LoadPlan
 from support.load.run import LoadRun, Progress
 from support.marks import Fault as FaultInMarks
 from support.marks import Marks, Phase
-from support.results import Results
+from support.results import STEADY_WINDOW, Results
 from support.sampling import Sampler, sample
 from support.scenarios import Crossing, Failure, Load, Scenario
 from support.spec import GENERATING, DeploymentSpec
@@ -98,6 +98,18 @@ class UnderLoad:
         """Let the load go on for so long (scaled), or until it is done. DeploymentError when it breaks."""
         with suppress(NotWithin):
             eventually(self._done, within=seconds, describe="the load is done", error=NotWithin, interval=0.05)
+
+    def recovered(self, *, within: float) -> None:
+        """Let the load go on until it is answered as before the last fault, or for so many seconds after it."""
+        at = self._journal.marks[-1].began_at if self._journal.marks else self._phases[0][1]
+        left = within + (at - time.monotonic()) / scaled(1) + STEADY_WINDOW
+        with suppress(NotWithin):  # what was seen is for RecoveryTimeChecker to say
+            eventually(
+                lambda: Results(self.folder).steady_after(at + self._load.clock_offset) is not None,
+                within=max(left, 0.0),
+                describe="requests are answered as before",
+                interval=0.25,
+            )
 
     def finish(self, *, recovery: float) -> ValidationContext:
         """Go on for `recovery` seconds, end the load, and give what was seen. Called again, it gives the same."""

@@ -180,7 +180,7 @@ class World:
         """Clients begin to ask, and go on until the scenario judges what they saw."""
         if self._load:
             raise UsageError("the scenario has a load already: it can have one only")
-        title = self.folder.name
+        title = self.folder.name.replace("-", " ")
         self._load = UnderLoad(title, self.deployment, self.journal, load, self.folder / "load")
         self._load.begin()
 
@@ -193,6 +193,11 @@ class World:
         if self._load is None:
             raise UsageError("the scenario has no load yet: say who asks, and how often")
         return self._load
+
+    def recovered(self, *, within: float) -> ValidationContext:
+        """As `loaded`, after the load went on until it was answered as before, at most for so many seconds."""
+        self.load.recovered(within=within)
+        return self.load.finish(recovery=0.0)
 
     def loaded(self) -> ValidationContext:
         """What the clients saw, the load being over. The first call goes on for `RECOVERY` seconds and ends it."""
@@ -243,7 +248,7 @@ class World:
             records = [dataclasses.replace(one.record, client=name) for name, one in self.clients.items()]
             evidence.keep_requests(records, self.journal.marks, begun=self.begun)
         if self._load:
-            evidence.keep_load(self._load.folder, title=self.folder.name)
+            evidence.keep_load(self._load.folder, title=self.folder.name.replace("-", " "))
         if measured := self.journal.evidence | self.notes:
             evidence.keep_measured(measured)
         if self._deployment and self._counts:

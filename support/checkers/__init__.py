@@ -18,6 +18,7 @@ from support.checkers.base import (
 from support.checkers.clients import (
     LatencyChecker,
     NoHungRequestChecker,
+    NoSilenceChecker,
     NoTokenLostChecker,
     RecoveryTimeChecker,
     RejectionChecker,
@@ -35,6 +36,7 @@ __all__ = [
     "NoData",
     "NoHungRequestChecker",
     "NoLeakChecker",
+    "NoSilenceChecker",
     "NoTokenLostChecker",
     "RecoveryTimeChecker",
     "RejectionChecker",

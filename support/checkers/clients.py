@@ -112,6 +112,18 @@ class NoHungRequestChecker(BaseChecker):
 
 
 @dataclass(frozen=True)
+class NoSilenceChecker(BaseChecker):
+    """No client waits longer than so many seconds for the next sign of life: a token, or the end of its request."""
+
+    within: float
+
+    def check(self, context: ValidationContext) -> bool:
+        longest = (context.results.overall.max_silence_ms or 0.0) / 1000
+        context.saw(f"the longest silence was {longest:.2f} s")
+        return longest <= scaled(self.within)
+
+
+@dataclass(frozen=True)
 class RejectionChecker(BaseChecker):
     """Under overload requests were turned away as promised, and when it was over no more."""
 

@@ -76,12 +76,16 @@ def kind(name: str) -> type[Fault]:
     return there[name]
 
 
-@functools.cache
 def kinds() -> dict[str, type[Fault]]:
-    """Every kind by each of its names, from all modules of this package."""
+    """Every kind by each of its names: of all modules of this package, and of those that the user has imported."""
+    _import_modules()
+    return {name: found for found in _below(Fault) for name in found.kinds}
+
+
+@functools.cache
+def _import_modules() -> None:
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return {name: found for found in _below(Fault) for name in found.kinds}
 
 
 def refuse_unknown(name: str, parameters: Mapping[str, str], *known: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -54,6 +55,6 @@ def judge(answer: list[str], prompt: Sequence[str], tokens: int, *, whole: bool)
     reach = tokens if whole else max(seen, default=-1) + 1
     known = [place[word] for word in answer if word in place]
     order = list(dict.fromkeys(known))
-    late = sum(later < earlier for earlier, later in zip(order, order[1:], strict=False))
+    late = sum(later < earlier for earlier, later in itertools.pairwise(order))
     stray = len(answer) - sum(seen.values())
     return Judgement(reach - len(seen), sum(seen.values()) - len(seen), stray + late)

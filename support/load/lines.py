@@ -49,7 +49,7 @@ def line(
     offset: float,
     continuity: bool,
 ) -> bytes:
-    """One request's line. due: on CLOCK_MONOTONIC, as the record's times; offset: what makes it time since the epoch."""
+    """One request's line. due: on CLOCK_MONOTONIC, as the record's times; offset: to seconds since the epoch."""
     record = answer.record
     chunks = record.chunks
     words = record.text.split()

@@ -81,7 +81,7 @@ class Shard:
 
     async def _over_before(self, at: float) -> bool:
         """Wait until then; True when nothing more is to be sent."""
-        if (left := at - time.monotonic()) > 0:
+        while not self._over.is_set() and (left := at - time.monotonic()) > 0:  # a timer may be a millisecond early
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), left)
         return self._over.is_set()

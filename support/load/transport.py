@@ -1,8 +1,8 @@
 """The transport of the load client: httpx above, uvloop and llhttp below, and nothing in between for the bytes.
 
-httpx builds requests and reads the head of answers; the bytes of an answer go straight from the socket's callback to the
-`sink` that the request carries in its extensions, with the time at which they came. Each request has a connection of
-its own: one that is used again may be closed by the server just then, and a retry would hide a failure.
+httpx builds requests and reads the head of answers; the bytes of an answer go straight from the socket's callback to
+the `sink` that the request carries in its extensions, with the time at which they came. Each request has a connection
+of its own: one that is used again may be closed by the server just then, and a retry would hide a failure.
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import httpx
 
-from support.deployment import Component
+from support.deployment import Component, Vitals
 from support.errors import DeploymentError
 from support.local.commands import METRICS, UP, Command
 from support.local.network import Place
 from support.local.process import SupervisedProcess
+from support.local.vitals import vitals
 from support.metrics import Metrics, Sample
 from support.spec import RestartPolicy, Role
 from support.waiting import eventually
@@ -28,13 +29,16 @@ _LAST_LINES = 15
 class LocalComponent(Component):
     """One process of the deployment, with the verbs that every target has."""
 
+    version = ""
+
     def __init__(
         self,
         name: str,
         role: Role,
         *,
         place: Place,
-        command: Callable[[], Command],
+        command: Callable[[str], Command],
+        version: str,
         environment: dict[str, str],
         log: Path,
         folder: Path,
@@ -44,15 +48,16 @@ class LocalComponent(Component):
         self.place = place
         self.log = log
         self._log_from = 0
-        told = command()
-        self.process = SupervisedProcess(
-            name,
-            [*place.enter, *told.argv],
-            log=log,
-            environment=environment | told.environment,
-            folder=folder,
-            restart=restart,
-        )
+        self._command = command
+        self._environment = environment
+        self.version = version
+        self.process = SupervisedProcess(name, [], log=log, environment={}, folder=folder, restart=restart)
+        self._run_as(version)
+
+    def _run_as(self, version: str) -> None:
+        told = self._command(version)
+        self.process.run_next([*self.place.enter, *told.argv], self._environment | told.environment)
+        self.version = version
 
     def start(self) -> None:
         self.process.start()
@@ -69,9 +74,11 @@ class LocalComponent(Component):
     def resume(self) -> None:
         self.process.resume()
 
-    def restart(self) -> None:
+    def restart(self, *, dynamo: str | None = None) -> None:
         if self.running:
             self.kill()
+        if dynamo is not None:
+            self._run_as(dynamo)
         if not self.running:
             self.start()
         self.wait_until_up()
@@ -95,6 +102,9 @@ class LocalComponent(Component):
     @property
     def address(self) -> str:
         return self.place.address
+
+    def vitals(self) -> Vitals:
+        return vitals(self.pid)
 
     def casualty(self) -> str | None:
         """What makes it another one than was started: down, frozen, or started again; None when nothing does."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from support.counts import in_flight
 from support.deployment import Component, Deployment, Instance
-from support.errors import DeploymentError
+from support.errors import DeploymentError, UsageError
 from support.local import installed
 from support.local.commands import HTTP, PORTS, Surroundings, command
 from support.local.component import LocalComponent
@@ -20,6 +21,8 @@ from support.spec import GENERATING, DeploymentSpec, Role
 from support.waiting import eventually
 
 READY_WITHIN = 60.0
+DRAINED_WITHIN = 60.0
+"""Seconds that a worker which is asked to end may take for the requests that it still has."""
 _GIVEN = r'request received request_id=(\S+) .*x_request_id="{}"'
 
 
@@ -40,8 +43,10 @@ class LocalDeployment(Deployment):
         self._network = network()
         self._folders = folders
         self.components: dict[str, Component] = {}
+        self._altered: list[str] = []
         try:
-            self._start(self._surroundings(model, etcd_folder))
+            self._around = self._surroundings(model, etcd_folder)
+            self._start(self._around)
             self.base_url = f"http://{self._local('frontend-0').place.at(HTTP)}"
         except BaseException:
             self.close()
@@ -62,16 +67,20 @@ class LocalDeployment(Deployment):
     def _build(self, around: Surroundings, *roles: Role) -> list[LocalComponent]:
         wanted = {name: role for name, role in names(self.spec).items() if role in roles}
         around.places.update({name: self._network.place(name, PORTS[role]) for name, role in wanted.items()})
-        built = {name: self._component(name, role, around, around.places[name]) for name, role in wanted.items()}
-        self.components.update(built)
-        return list(built.values())
+        return [self._put(name, role, around) for name, role in wanted.items()]
+
+    def _put(self, name: str, role: Role, around: Surroundings) -> LocalComponent:
+        built = self._component(name, role, around, around.places[name])
+        self.components[name] = built
+        return built
 
     def _component(self, name: str, role: Role, around: Surroundings, place: Place) -> LocalComponent:
         return LocalComponent(
             name,
             role,
             place=place,
-            command=lambda: command(name, role, around),
+            command=lambda version: command(name, role, replace(around, spec=self.spec.but(dynamo=version))),
+            version=self.spec.dynamo,
             environment=_environment(self._folders.data),
             log=self._folders.logs / f"{name}.log",
             folder=self._folders.data,
@@ -92,7 +101,7 @@ class LocalDeployment(Deployment):
     def ready(self) -> None:
         for component in self._locals():
             component.wait_until_up()
-        wanted = sum(self.spec.generating.values())
+        wanted = len(self.workers)
 
         def serves() -> bool:
             for component in self._locals():
@@ -105,6 +114,33 @@ class LocalDeployment(Deployment):
             return True
 
         eventually(serves, within=READY_WITHIN, describe=f"{self.spec} is ready", error=DeploymentError)
+
+    def add(self, role: Role) -> Component:
+        if role not in GENERATING:
+            raise UsageError(f"a {role} cannot be added: only {', '.join(GENERATING)} can")
+        number = next(n for n in itertools.count() if f"{self.spec.backend}-{role}-{n}" not in self._around.places)
+        name = f"{self.spec.backend}-{role}-{number}"
+        self._altered.append(f"{name} was added")
+        self._around.places[name] = self._network.place(name, PORTS[role])
+        added = self._put(name, role, self._around)
+        added.start()
+        self.ready()
+        return added
+
+    def remove(self, name: str) -> None:
+        component = self._local(name)
+        if component.role not in GENERATING:
+            raise UsageError(f"{name} cannot be taken away: only workers can")
+        self._altered.append(f"{name} was taken away")
+        component.terminate()
+        eventually(
+            lambda: not component.running,
+            within=DRAINED_WITHIN,
+            describe=f"{name} has drained and ended",
+            error=DeploymentError,
+        )
+        component.stop()
+        del self.components[name]
 
     def instances(self) -> list[Instance]:
         return _instances(self._local("frontend-0"))
@@ -129,11 +165,11 @@ class LocalDeployment(Deployment):
         return {worker: (log.count(taken), log.count(done)) for worker, log in logs.items()}
 
     def ailments(self) -> list[str]:
-        found = [f"{name} {what}" for name, what in self.casualties().items()]
+        found = [*self._altered, *(f"{name} {what}" for name, what in self.casualties().items())]
         if found:
             return found
         try:
-            wanted, there = sum(self.spec.generating.values()), len(self.instances())
+            wanted, there = len(self.workers), len(self.instances())
             if there != wanted:
                 found.append(f"the frontend lists {there} workers of {wanted}")
             found += [f"{name} still works on {count:g} requests" for name, count in self.in_flight().items()]

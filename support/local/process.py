@@ -59,6 +59,12 @@ class SupervisedProcess:
         self._thread: threading.Thread | None = None
         self._failure: OSError | None = None
 
+    def run_next(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        """What its next start runs."""
+        with self._changed:
+            self._argv = lab.ends_with_us(argv)
+            self._environment = dict(environment)
+
     def start(self) -> None:
         """Start it, also before its back-off is over, and return when there is, or was, a process.
 

@@ -63,6 +63,8 @@ class Measures:
     p99_gap_ms: float | None
     max_gap_ms: float | None
     """Between chunks, pooled over all answers. The longest one also counts the wait from the last chunk to the end."""
+    max_silence_ms: float | None
+    """The longest wait of any client for a sign of life: the first token, the next one, or the end of the request."""
     p50_rejected_ms: float | None
     p99_rejected_ms: float | None
     """How long clients waited to hear that they are turned away (an HTTP status of 400 or more)."""
@@ -94,6 +96,11 @@ def expressions(limits: Limits) -> list[pl.Expr]:
         *(pl.col("ttft_ms").quantile(q, "linear").alias(f"{name}_ttft_ms") for name, q in PERCENTILES.items()),
         pl.col("ttft_ms").max().alias("max_ttft_ms"),
         pl.max_horizontal(pl.col("gaps_ms").list.max().max(), pl.col("last_gap_ms").max()).alias("max_gap_ms"),
+        pl.max_horizontal(
+            pl.col("gaps_ms").list.max().max(),
+            pl.col("last_gap_ms").max(),
+            pl.coalesce("ttft_ms", "latency_ms").max(),
+        ).alias("max_silence_ms"),
         rejected.quantile(0.5, "linear").alias("p50_rejected_ms"),
         rejected.quantile(0.99, "linear").alias("p99_rejected_ms"),
         _good(limits).sum().alias("good"),

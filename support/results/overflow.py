@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from support.errors import UsageError
 from support.results.measures import Limits
 from support.results.results import Results
@@ -24,8 +26,9 @@ def process_overflow_recovery_test(log_dir: str | Path, *, limits: Limits | None
     """A load in three phases: STANDARD, OVERFLOW, RECOVERY.
 
     log_dir: the folder of one load with its marks; or one with the folders standard, overflow and recovery, a load
-    each. The answer has `success_rate`, `p99_latency_ms` and the rest for the whole (of folders: for each only), and the
-    same below each phase's name. UsageError when phases lack or nothing was recorded in one.
+    each. The answer has `success_rate`, `p99_latency_ms` and the rest for the whole, and the same below each phase's
+    name; of folders the whole has only these two and the counts. UsageError when phases lack or nothing was recorded
+    in one.
     """
     folder = Path(log_dir)
     if not folder.is_dir():
@@ -35,17 +38,18 @@ def process_overflow_recovery_test(log_dir: str | Path, *, limits: Limits | None
     lacking = [phase for phase in PHASES if phase not in told]
     if lacking:
         raise UsageError(f"{folder} has no request in {', '.join(lacking)}: the test was not run to its end")
-    return told if not parts else told | _whole(told)
+    return told if not parts else told | _whole(told, [Results(part) for part in parts.values()])
 
 
-def _whole(told: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Of loads in folders of their own only what can be added up; percentiles of the worst phase, which is said so."""
+def _whole(told: dict[str, dict[str, Any]], parts: list[Results]) -> dict[str, Any]:
+    """Of loads in folders of their own: counts are added up, the percentile is pooled over their requests."""
     requests = sum(part["requests"] for part in told.values())
     completed = sum(part["completed"] for part in told.values())
-    worst = max((part["p99_latency_ms"] for part in told.values() if part["p99_latency_ms"] is not None), default=None)
+    done = pl.concat([part.frame.filter(pl.col("status") == "completed").select("latency_ms") for part in parts])
+    pooled = done.select(pl.col("latency_ms").quantile(0.99, "linear")).collect().item()
     return {
         "requests": requests,
         "completed": completed,
         "success_rate": 100 * completed / requests,
-        "p99_latency_ms": worst,
+        "p99_latency_ms": pooled,
     }

@@ -63,10 +63,7 @@ def load_frame(log_dir: Path) -> LoadFolder:
         raise UsageError(f"{log_dir} is mixed: it has the records of {len(files)} shards, its load had {plan.shards}")
     full = [file for file in files if file.stat().st_size]
     half = [file.name for file in full if not _ends_whole(file)]
-    frames = [
-        pl.scan_ndjson(file, schema=COLUMNS, ignore_errors=file.name in half).filter(pl.col("schema").is_not_null())
-        for file in full
-    ]
+    frames = [pl.scan_ndjson(_whole_lines(file) if file.name in half else file, schema=COLUMNS) for file in full]
     frame = pl.concat(frames) if frames else pl.LazyFrame(schema=COLUMNS)
     ends = [json.loads(file.read_text()) for file in sorted(log_dir.glob("end-*.json"))]
     return LoadFolder(log_dir, plan, float(described["clock_offset"]), frame, half, ends)
@@ -75,9 +72,13 @@ def load_frame(log_dir: Path) -> LoadFolder:
 def insist(folder: LoadFolder, seen: dict[str, Any]) -> None:
     """UsageError for records that contradict themselves. seen: what `flaws` counted."""
     if seen["other_schema"]:
-        raise UsageError(f"{folder.path} has {seen['other_schema']} records of another schema; this version reads {SCHEMA}")
+        raise UsageError(
+            f"{folder.path} has {seen['other_schema']} records of another schema; this version reads {SCHEMA}"
+        )
     if seen["other_load"]:
-        raise UsageError(f"{folder.path} is mixed: {seen['other_load']} records are not of the load {folder.plan.name!r}")
+        raise UsageError(
+            f"{folder.path} is mixed: {seen['other_load']} records are not of the load {folder.plan.name!r}"
+        )
     if seen["backwards"]:
         raise UsageError(f"clocks went back in {folder.path}: {seen['backwards']} records end before they begin")
 
@@ -109,6 +110,12 @@ def _described(log_dir: Path) -> dict[str, Any]:
     if schema != SCHEMA:
         raise UsageError(f"{path} has schema {schema}, this version reads {SCHEMA}: use the version that wrote it")
     return described
+
+
+def _whole_lines(file: Path) -> bytes:
+    """Without the last one, which is only half there; polars reads these from memory."""
+    data = file.read_bytes()
+    return data[: data.rfind(b"\n") + 1]
 
 
 def _ends_whole(file: Path) -> bool:

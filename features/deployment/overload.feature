@@ -1,0 +1,56 @@
+@deployment
+Feature: More than a deployment can serve
+  At the busiest hour more people ask than there are places. Nobody may be forgotten, answers that have begun
+  must not suffer, and when the crowd is gone all must be as before.
+
+  Every load is compared with itself: 2 seconds before anything happens, while it lasts, and after it.
+
+  Rule: Where nothing is turned away, everybody waits for a place and gets a whole answer
+
+    Scenario Outline: Four times as many clients as places all get their answers
+      Given a <backend> deployment with 1 worker that serves 8 requests at a time
+      And 4 requests a second for 20 tokens each
+      When 32 more clients ask for 50 tokens each on top
+      Then every request is answered in full
+      And no token is lost or repeated
+      And nothing piles up in the deployment
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |
+
+  Rule: A prompt that is too long for the model is refused, and disturbs nobody else
+
+    Scenario Outline: Too long prompts are refused while others are answered
+      Given a <backend> deployment with 2 workers that allows 3 migrations
+      And 20 requests a second for 50 tokens each
+      When other clients send prompts that are too long for the model
+      Then every request is answered in full
+      And no token is lost or repeated
+      And 99 of 100 answers are complete within 2 seconds
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |

@@ -1,0 +1,308 @@
+"""The load client against real servers: what it sends, what it records, and how it ends."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.errors import DeploymentError, UsageError
+from support.load import client
+from support.load.plan import Fixed, Lengths, LoadPlan, arrivals
+from support.load.run import LoadRun
+from support.results import Results
+from support.settings import ROOT
+from support.waiting import eventually
+from tests.fake_frontend import FakeFrontend
+from tests.serving import Exchange, HttpServer
+
+
+@pytest.fixture(scope="module")
+def frontend() -> Iterator[str]:
+    with FakeFrontend() as url:
+        yield url
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    lines = [line for file in sorted(folder.glob("records-*.jsonl")) for line in file.read_text().splitlines()]
+    return [json.loads(line) for line in lines]
+
+
+def ran(plan: LoadPlan, folder: Path, *, requests: int | None = None) -> Results:
+    """Run it until it is done, or until so many requests have ended and it is stopped."""
+    run = LoadRun(plan, folder)
+    run.start()
+    try:
+        if requests is None:
+            run.wait(within=30)
+        else:
+            run.wait_for(lambda now: now.ended >= requests, within=30, describe="they have ended")
+            run.stop()
+    finally:
+        run.abort()
+    return Results(folder)
+
+
+@pytest.mark.parametrize("endpoint", ["completions", "chat/completions"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_guides_client_gives_its_results(endpoint: Any, stream: bool, frontend: str, tmp_path: Path) -> None:
+    results = client(
+        base_url=frontend,
+        num_clients=4,
+        requests_per_client=3,
+        model="m",
+        max_tokens=12,
+        log_dir=str(tmp_path),
+        endpoint=endpoint,
+        stream=stream,
+        continuity=True,
+    )
+    assert (results["requests"], results["success_rate"], results["never_sent"]) == (12, 100.0, 0)
+    assert (results["tokens"], results["tokens_lost"], results["unjudged"]) == (144, 0, 0)
+    assert {(one["client"], one["turn"]) for one in records(tmp_path)} == {(c, t) for c in range(4) for t in range(3)}
+    assert {one["endpoint"] for one in records(tmp_path)} == {endpoint}
+
+
+def test_a_record_has_its_times_in_order_and_a_gap_for_each_chunk_but_the_first(frontend: str, tmp_path: Path) -> None:
+    before = time.time()
+    ran(LoadPlan(base_url=frontend, model="m", max_tokens=Fixed(10), requests_per_client=1), tmp_path)
+    (one,) = records(tmp_path)
+    assert before < one["due"] <= one["start"] < one["headers"] <= one["first_token"] < one["end"] < time.time() + 0.1
+    assert len(one["gaps_ms"]) == one["tokens"] - 1 == 9
+    took = one["first_token"] + (sum(one["gaps_ms"]) + one["last_gap_ms"]) / 1000
+    assert took == pytest.approx(one["end"], abs=0.001)
+    assert (one["schema"], one["finish_reason"], one["done_mark"], one["text"]) == (2, "length", True, None)
+
+
+def test_shards_together_send_what_one_alone_would(frontend: str, tmp_path: Path) -> None:
+    asked = []
+    for shards in (1, 3):
+        plan = LoadPlan(
+            base_url=frontend,
+            model="m",
+            rate=200,
+            requests=60,
+            shards=shards,
+            max_tokens=Lengths("uniform 1 9"),
+            seed=4,
+        )
+        results = ran(plan, tmp_path / str(shards))
+        assert (results.overall.requests, results.never_sent, results.duplicated) == (60, 0, 0)
+        asked.append(sorted((one["client"], one["max_tokens"]) for one in records(tmp_path / str(shards))))
+    assert asked[0] == asked[1]
+
+
+def test_equal_seeds_give_equal_schedules_and_others_do_not() -> None:
+    def schedule(seed: int) -> list[float]:
+        return [one.due for one in arrivals(LoadPlan(base_url="http://f", model="m", rate=10, requests=50, seed=seed))]
+
+    assert schedule(1) == schedule(1) != schedule(2)
+    assert schedule(1)[-1] == pytest.approx(5, rel=0.5)
+
+
+class _Stalls(FakeFrontend):
+    """Answers nobody for a second, once, after the first 20 requests."""
+
+    async def answer(self, exchange: Exchange) -> None:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        if len(self.begun) == 20:
+            self.until = loop.time() + 1.0
+        await asyncio.sleep(max(0.0, getattr(self, "until", 0.0) - loop.time()))
+        await super().answer(exchange)
+
+
+def test_a_stall_is_seen_in_full_by_an_open_loop_and_hidden_by_a_closed_one(tmp_path: Path) -> None:
+    with _Stalls() as url:
+        opened = ran(
+            LoadPlan(base_url=url, model="m", rate=50, requests=100, max_tokens=Fixed(2)), tmp_path / "open"
+        ).overall
+    with _Stalls() as url:
+        closed = ran(
+            LoadPlan(base_url=url, model="m", clients=1, requests_per_client=100, max_tokens=Fixed(2)),
+            tmp_path / "closed",
+        ).overall
+    assert opened.p90_latency_ms is not None
+    assert closed.p90_latency_ms is not None
+    assert opened.p90_latency_ms > 400
+    assert closed.p90_latency_ms < 200
+
+
+class _Says(HttpServer):
+    """Always the same."""
+
+    def __init__(self, body: bytes, *, status: int = 200, kind: str = "text/event-stream", hangs: bool = False) -> None:
+        super().__init__()
+        self._said = (body, status, kind, hangs)
+
+    async def answer(self, exchange: Exchange) -> None:
+        body, status, kind, hangs = self._said
+        await exchange.start(status, kind)
+        await exchange.say(body)
+        if hangs:
+            await exchange.left()
+        await exchange.end()
+
+
+_TOKEN = b'data: {"choices": [{"index": 0, "text": "4", "finish_reason": null}]}\n\n'
+_LAST = b'data: {"choices": [{"index": 0, "text": "", "finish_reason": "length"}]}\n\n'
+_DONE = b"data: [DONE]\n\n"
+WRONG = {
+    "200 with no text": (_Says(_LAST + _DONE), "truncated"),
+    "200 with nothing": (_Says(b""), "truncated"),
+    "no finish reason": (_Says(_TOKEN + _DONE), "truncated"),
+    "no end mark": (_Says(_TOKEN + _LAST), "truncated"),
+    "an error event": (_Says(_TOKEN + b'data: {"error": {"message": "lost"}}\n\n' + _DONE), "error_event"),
+    "no JSON": (_Says(b"data: nonsense\n\n"), "malformed"),
+    "HTTP 503": (_Says(b'{"message": "busy"}', status=503, kind="application/json"), "http_status"),
+    "silence": (_Says(_TOKEN, hangs=True), "timeout"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_no_whole_answer_is_recorded_as_an_error(wrong: str, tmp_path: Path) -> None:
+    server, error = WRONG[wrong]
+    with server as url:
+        plan = LoadPlan(base_url=url, model="m", requests_per_client=1, max_tokens=Fixed(1), deadline=1.0)
+        seen = ran(plan, tmp_path).overall
+    assert (seen.requests, seen.completed) == (1, 0)
+    assert [one["error_class"] for one in records(tmp_path)] == [error]
+
+
+def test_nobody_there_is_an_error_of_its_own(tmp_path: Path) -> None:
+    plan = LoadPlan(base_url="http://127.0.0.1:9", model="m", requests_per_client=1)
+    assert ran(plan, tmp_path).overall.errors == {"connect": 1}
+
+
+def test_stopping_lets_what_is_in_flight_end(tmp_path: Path) -> None:
+    with FakeFrontend(tokens_per_second=50) as url:
+        results = ran(LoadPlan(base_url=url, model="m", clients=5, max_tokens=Fixed(20)), tmp_path, requests=7)
+    assert results.overall.requests >= 10
+    assert results.overall.completed == results.overall.requests
+    assert (results.never_sent, results.unfinished) == (0, 0)
+
+
+def test_aborting_records_what_was_in_flight_as_cancelled(tmp_path: Path) -> None:
+    with FakeFrontend(tokens_per_second=10) as url:
+        run = LoadRun(LoadPlan(base_url=url, model="m", clients=5, max_tokens=Fixed(1000)), tmp_path)
+        run.start()
+        run.wait_for(lambda now: now.in_flight == 5, within=5, describe="all are in flight")
+        run.abort()
+    seen = Results(tmp_path).overall
+    assert (seen.requests, seen.cancelled) == (5, 5)
+
+
+def _of_load(folder: Path) -> list[int]:
+    told = subprocess.run(["pgrep", "-f", f"support.load.program {folder} "], capture_output=True, text=True).stdout
+    return [int(pid) for pid in told.split()]
+
+
+def test_a_client_that_is_killed_keeps_what_it_had(frontend: str, tmp_path: Path) -> None:
+    run = LoadRun(LoadPlan(base_url=frontend, model="m", clients=8, max_tokens=Fixed(5)), tmp_path)
+    run.start()
+    run.wait_for(lambda now: now.ended >= 200, within=10, describe="some have ended")
+    ended = run.progress.ended
+    (pid,) = _of_load(tmp_path)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(DeploymentError, match="the load client ended with -9"):
+        run.wait(within=5)
+    run.kill()
+    results = Results(tmp_path)
+    assert results.overall.requests >= ended - 1
+    assert results.killed
+    assert results.overall.completed == results.overall.requests
+
+
+def test_a_load_does_not_outlive_who_began_it(frontend: str, tmp_path: Path) -> None:
+    program = (
+        "import sys, os\nfrom pathlib import Path\nfrom support.load.plan import *\nfrom support.load.run import LoadRun\n"
+        f"run = LoadRun(LoadPlan(base_url={frontend!r}, model='m', clients=2), Path({str(tmp_path)!r}))\n"
+        "run.start()\nrun.wait_for(lambda now: now.ended > 3, within=5, describe='begun')\nos.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT)
+    eventually(lambda: not _of_load(tmp_path), within=5, describe="the shard has ended")
+    assert json.loads((tmp_path / "end-0000.json").read_text())["how"] == "aborted"
+
+
+def test_sessions_ask_in_order_and_go_on_from_what_was_said(frontend: str, tmp_path: Path) -> None:
+    plan = LoadPlan(
+        base_url=frontend,
+        model="m",
+        rate=50,
+        requests=20,
+        turns_per_session=4,
+        prompt_tokens=Fixed(3),
+        max_tokens=Fixed(2),
+    )
+    assert ran(plan, tmp_path).overall.tokens_lost == 0
+    by_session: dict[int, list[dict[str, Any]]] = {}
+    for one in records(tmp_path):
+        by_session.setdefault(one["client"], []).append(one)
+    assert sorted(by_session) == list(range(5))
+    for turns in by_session.values():
+        assert [one["turn"] for one in turns] == [0, 1, 2, 3]
+        assert [one["prompt_tokens"] for one in turns] == [3, 8, 13, 18]
+        assert all(later["start"] >= earlier["end"] for earlier, later in itertools.pairwise(turns))
+
+
+def test_a_trace_is_asked_for_as_it_was_recorded(frontend: str, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    told = [
+        {"timestamp": 100 * n, "input_length": 600 + n, "output_length": 2 + n, "hash_ids": [7, n]} for n in range(3)
+    ]
+    trace.write_text("".join(json.dumps(one) + "\n" for one in told))
+    ran(LoadPlan(base_url=frontend, model="m", trace=str(trace)), tmp_path / "load")
+    seen = sorted(records(tmp_path / "load"), key=lambda one: one["client"])
+    assert [(one["prompt_tokens"], one["tokens"]) for one in seen] == [(600, 2), (601, 3), (602, 4)]
+    assert seen[2]["due"] - seen[0]["due"] == pytest.approx(0.2, abs=0.001)
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no URL": ({"base_url": "frontend"}, "no base URL"),
+    "no clients": ({"clients": 0}, "clients of the load is 0"),
+    "a negative rate": ({"rate": -1}, "rate of the load is -1"),
+    "two loops": ({"rate": 5.0, "requests_per_client": 3}, "leave rate and trace out"),
+    "requests of a closed loop": ({"requests": 3}, "say requests_per_client"),
+    "an unknown endpoint": ({"endpoint": "embeddings"}, "unknown endpoint"),
+    "rate and trace": ({"rate": 1.0, "trace": "x"}, "either a rate or a trace"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_plan_that_contradicts_itself_is_refused(bad: str) -> None:
+    wrong, words = BAD[bad]
+    with pytest.raises(UsageError, match=words):
+        LoadPlan(**({"base_url": "http://f", "model": "m"} | wrong))
+
+
+@pytest.mark.parametrize("text", ["many", "0", "uniform 5", "lognormal 1", ""])
+def test_lengths_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no number of tokens"):
+        Lengths(text)
+
+
+def test_a_folder_that_holds_a_load_is_not_overwritten(frontend: str, tmp_path: Path) -> None:
+    plan = LoadPlan(base_url=frontend, model="m", requests_per_client=1)
+    ran(plan, tmp_path)
+    kept = records(tmp_path)
+    with pytest.raises(UsageError, match="holds a load already"):
+        LoadRun(plan, tmp_path).start()
+    assert records(tmp_path) == kept
+
+
+def test_a_trace_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("{}\n")
+    with pytest.raises(UsageError, match="not in Mooncake's format"):
+        list(arrivals(LoadPlan(base_url="http://f", model="m", trace=str(tmp_path / "t"))))
+    with pytest.raises(UsageError, match="cannot be read"):
+        list(arrivals(LoadPlan(base_url="http://f", model="m", trace=str(tmp_path / "none"))))

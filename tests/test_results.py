@@ -1,0 +1,190 @@
+"""What is computed from records, and every way in which records can be wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy
+import pytest
+
+from support.errors import UsageError
+from support.load.plan import LoadPlan, arrivals
+from support.results import Limits, Results, process_overflow_recovery_test, summary
+from tests.made_records import BEGIN, THREE, failed, folder, record
+
+
+def test_percentiles_are_pooled_over_requests_from_when_they_were_due(tmp_path: Path) -> None:
+    took = numpy.random.default_rng(1).uniform(0.1, 3.0, 500)
+    results = Results(folder(tmp_path, [record(i, i * 0.01, float(each)) for i, each in enumerate(took)]))
+    for name, share in {"p50": 50, "p90": 90, "p95": 95, "p99": 99}.items():
+        assert getattr(results.overall, f"{name}_latency_ms") == pytest.approx(
+            numpy.percentile(took, share) * 1000, abs=0.01
+        )
+        assert getattr(results.overall, f"{name}_ttft_ms") == pytest.approx(
+            numpy.percentile(took, share) * 500, abs=0.01
+        )
+    assert results.overall.max_latency_ms == pytest.approx(took.max() * 1000, abs=0.01)
+
+
+def test_percentiles_of_gaps_are_within_one_percent_and_the_longest_is_exact(tmp_path: Path) -> None:
+    gaps = numpy.random.default_rng(2).lognormal(2, 1, (100, 40))
+    made = [record(i, i * 0.01, gaps_ms=[round(float(gap), 3) for gap in row]) for i, row in enumerate(gaps)]
+    seen = Results(folder(tmp_path, made)).overall
+    assert seen.p50_gap_ms == pytest.approx(numpy.percentile(gaps, 50), rel=0.011)
+    assert seen.p99_gap_ms == pytest.approx(numpy.percentile(gaps, 99), rel=0.011)
+    assert seen.max_gap_ms == pytest.approx(gaps.max(), abs=0.001)
+
+
+def test_a_request_belongs_to_the_phase_it_lies_in_and_those_that_cross_a_border_are_told_apart(tmp_path: Path) -> None:
+    made = [record(0, 0.5), record(1, 1.8), record(2, 2.5), record(3, 3.9), record(4, 5.0), record(5, 1.0, 4.0)]
+    phases = Results(folder(tmp_path, made, phases=THREE)).phases
+    assert {name: part.requests for name, part in phases.items()} == {
+        "STANDARD": 1,
+        "STANDARD to OVERFLOW": 1,
+        "OVERFLOW": 1,
+        "OVERFLOW to RECOVERY": 1,
+        "RECOVERY": 1,
+        "STANDARD to RECOVERY": 1,
+    }
+    assert [name for name, part in phases.items() if part.crossing] == [name for name in phases if " to " in name]
+
+
+def test_errors_are_counted_by_class_and_status_and_rejected_ones_have_their_own_latency(tmp_path: Path) -> None:
+    made = [record(0, 0.0), failed(1, 0.1, 0.02, status=503), failed(2, 0.2, 0.04, status=503), failed(3, 0.3)]
+    made.append(record(4, 0.4, status="error", error_class="timeout", lost=None))
+    seen = Results(folder(tmp_path, made)).overall
+    assert seen.errors == {"http 500": 1, "http 503": 2, "timeout": 1}
+    assert (seen.requests, seen.completed, seen.hung, seen.success_rate) == (5, 1, 1, 20.0)
+    assert seen.p50_rejected_ms == pytest.approx(40, abs=0.1)
+    assert seen.max_latency_ms == pytest.approx(500, abs=0.1)
+
+
+def test_goodput_counts_answers_within_the_limits(tmp_path: Path) -> None:
+    path = folder(tmp_path, [record(i, i * 0.1, 0.2 + i * 0.1) for i in range(10)])
+    assert Results(path).overall.goodput_rps > Results(path, limits=Limits(latency_ms=500)).overall.goodput_rps > 0
+    assert Results(path, limits=Limits(gap_ms=5)).overall.goodput_rps == 0
+
+
+def test_silence_is_the_longest_wait_for_any_sign_of_life(tmp_path: Path) -> None:
+    silent = record(
+        1, 0.0, 9.0, first_token=None, tokens=0, gaps_ms=[], last_gap_ms=None, status="error", error_class="timeout"
+    )
+    assert Results(folder(tmp_path / "a", [record(0, 0.0), silent])).overall.max_silence_ms == pytest.approx(9000)
+    ending = record(1, 0.0, 9.0, first_token=BEGIN + 0.1, last_gap_ms=7000.0)
+    assert Results(folder(tmp_path / "b", [record(0, 0.0), ending])).overall.max_silence_ms == 7000
+
+
+def test_recovery_is_when_every_later_request_is_answered(tmp_path: Path) -> None:
+    made = [failed(i, 2 + i * 0.5) if 0 < i < 5 else record(i, 2 + i * 0.5) for i in range(30)]
+    results = Results(folder(tmp_path, made, phases=THREE, fault=2.0))
+    assert results.first_success_after(BEGIN + 2) == pytest.approx(0.5)
+    assert results.steady_after(BEGIN + 2) == pytest.approx(2.5)
+
+
+def test_a_lull_between_errors_is_no_recovery(tmp_path: Path) -> None:
+    made = [failed(i, 2 + i * 0.5) if i % 8 == 7 else record(i, 2 + i * 0.5) for i in range(30)]
+    assert Results(folder(tmp_path, made, phases=THREE, fault=2.0)).steady_after(BEGIN + 2) is None
+
+
+def test_what_was_never_sent_is_missed(tmp_path: Path) -> None:
+    plan = LoadPlan(base_url="http://f", model="m", clients=3, requests_per_client=2)
+    made = [record(client, turn * 1.0, turn=turn) for client in range(2) for turn in range(2)]
+    assert Results(folder(tmp_path / "closed", made, plan=plan, how="done")).never_sent == 2
+    assert Results(folder(tmp_path / "holes", [record(0, 0.0), record(0, 1.0, turn=3)])).never_sent == 2
+
+
+def test_arrivals_that_were_never_sent_are_missed(tmp_path: Path) -> None:
+    plan = LoadPlan(base_url="http://f", model="m", rate=10, requests=40, seed=3)
+    made = [record(one.number, one.due) for one in arrivals(plan)]
+    assert Results(folder(tmp_path / "whole", made, plan=plan, how="done")).never_sent == 0
+    assert Results(folder(tmp_path / "half", made[::2], plan=plan, how="done")).never_sent == 20
+    assert Results(folder(tmp_path / "stopped", made[:30:2], plan=plan, how="stopped")).never_sent == 14
+
+
+def test_a_request_that_is_there_twice_is_told(tmp_path: Path) -> None:
+    assert Results(folder(tmp_path, [record(0, 0.0), record(1, 0.1, request_id="request-0-0")])).duplicated == 1
+
+
+def test_a_half_written_last_line_is_left_out_and_told(tmp_path: Path) -> None:
+    path = folder(tmp_path, [record(0, 0.0), record(1, 0.1)])
+    with (path / "records-0000.jsonl").open("a") as file:
+        file.write(json.dumps(record(2, 0.2))[:150])
+    results = Results(path)
+    assert results.overall.requests == 2
+    assert results.folder.truncated == ["records-0000.jsonl"]
+
+
+def test_the_guides_results_have_the_whole_and_each_phase(tmp_path: Path) -> None:
+    made = [*(record(i, i * 0.1) for i in range(10)), failed(10, 2.5), record(11, 5.0)]
+    results = process_overflow_recovery_test(log_dir=str(folder(tmp_path, made, phases=THREE)))
+    assert results["success_rate"] == pytest.approx(100 * 11 / 12)
+    assert results["OVERFLOW"]["success_rate"] == 0
+    assert results["STANDARD"]["p99_latency_ms"] == pytest.approx(500)
+
+
+def test_the_guides_phases_can_be_folders(tmp_path: Path) -> None:
+    for number, phase in enumerate(("standard", "overflow", "recovery")):
+        folder(tmp_path / phase, [record(i, 0.1 * i, 0.5 + number) for i in range(4)])
+    results = process_overflow_recovery_test(tmp_path)
+    assert (results["requests"], results["success_rate"]) == (12, 100.0)
+    assert results["RECOVERY"]["p99_latency_ms"] == pytest.approx(2500, abs=1)
+    assert results["STANDARD"]["p99_latency_ms"] < results["p99_latency_ms"] <= 2501
+
+
+def _schema(path: Path) -> None:
+    _rewrite(path, lambda one: one | {"schema": 1})
+
+
+def _rewrite(path: Path, change: object) -> None:
+    file = path / "records-0000.jsonl"
+    lines = [change(json.loads(line)) for line in file.read_text().splitlines()]  # type: ignore[operator]
+    file.write_text("".join(json.dumps(one) + "\n" for one in lines))
+
+
+WRONG = {
+    "another schema": (_schema, "another schema"),
+    "load.json of another schema": (
+        lambda path: (path / "load.json").write_text('{"schema": 9}'),
+        "has schema 9, this version reads 2",
+    ),
+    "a broken load.json": (lambda path: (path / "load.json").write_text("{"), "load.json is broken"),
+    "no load.json": (lambda path: (path / "load.json").unlink(), "holds no load"),
+    "two loads": (lambda path: _rewrite(path, lambda one: one | {"load": "other"}), "is mixed"),
+    "more shards than planned": (
+        lambda path: (path / "records-0007.jsonl").write_text((path / "records-0000.jsonl").read_text()),
+        "is mixed",
+    ),
+    "an end before its begin": (lambda path: _rewrite(path, lambda one: one | {"end": BEGIN - 5}), "clocks went back"),
+    "a start before it was due": (
+        lambda path: _rewrite(path, lambda one: one | {"start": BEGIN - 5}),
+        "clocks went back",
+    ),
+    "zero requests": (lambda path: (path / "records-0000.jsonl").write_text(""), "zero requests"),
+    "broken marks": (lambda path: (path / "marks.json").write_text('{"schema": 1}'), "marks.json is broken"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_records_are_a_named_error_and_never_a_verdict(wrong: str, tmp_path: Path) -> None:
+    spoil, words = WRONG[wrong]
+    path = folder(tmp_path, [record(0, 0.5), record(1, 1.0)], phases=THREE)
+    spoil(path)
+    with pytest.raises(UsageError, match=words):
+        summary(path)
+
+
+def test_a_test_without_its_phases_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no request in STANDARD, OVERFLOW, RECOVERY"):
+        process_overflow_recovery_test(folder(tmp_path, [record(0, 0.5)]))
+    with pytest.raises(UsageError, match="there is no folder"):
+        process_overflow_recovery_test(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [({"ttft_ms": 500.0, "latency_ms": 100.0}, "contradict"), ({"gap_ms": -1.0}, "above 0")],
+)
+def test_limits_that_contradict_are_refused(limits: dict[str, float], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Limits(**limits)
