@@ -123,7 +123,8 @@ def _failure(what: str, whom: str, when: str) -> Failure:
         raise UsageError(f"{what!r} is nothing that can be done: choose one of {', '.join(_DEEDS)}")
     for pattern, time in _WHEN.items():
         if match := re.fullmatch(pattern, when):
-            return parse_deed(deed[0]).to(whom, **time(match[1] if match.groups() else ""))
+            done: Deed = parse_deed(deed[0])
+            return done.to(whom, **time(match[1] if match.groups() else ""))
     raise UsageError(f"{when!r} is no time: say such as 'after 50 requests', '2 seconds later', 'at once'")
 
 

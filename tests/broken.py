@@ -9,6 +9,7 @@ on inside a lab, by the same command line: it comes here twice and breaks the sa
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -21,6 +22,7 @@ import httpx
 from behave.__main__ import main as behave
 
 from support.deployment import Component, Deployment
+from support.load.run import LoadRun
 from support.local.commands import Command, Surroundings, command
 from support.local.component import LocalComponent
 from support.local.deployment import LocalDeployment
@@ -41,6 +43,14 @@ class FallsSilent(PassesOn):
             if b'"error"' in events:
                 await asyncio.Event().wait()
             await exchange.say(events)
+
+
+class SaysNothing(PassesOn):
+    """Answers 200 and ends as it should, without one word of text."""
+
+    async def _pass_events(self, response: httpx.Response, exchange: Exchange) -> None:
+        async for events in response.aiter_raw():
+            await exchange.say(re.sub(rb'"text": ?"[^"]*"', b'"text":""', events))
 
 
 def main(argv: list[str]) -> int:
@@ -88,6 +98,14 @@ def engine(broken: str) -> Iterator[None]:
         return replace(told, argv=[python, str(ENGINE), broken, *arguments])
 
     with patch("support.local.deployment.command", other_command):
+        yield
+
+
+@contextmanager
+def load_client(module: str) -> Iterator[None]:
+    """Loads are sent by that module's program."""
+    program = (sys.executable, "-m", module)
+    with patch.dict(LoadRun.__init__.__kwdefaults__, {"program": program}):
         yield
 
 
@@ -140,6 +158,9 @@ BREAKS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "strikes-the-idle-worker": idle_taken_for_serving,
     "strikes-nobody": kill_does_nothing,
     "counts-no-cancellation": partial(frozen_counters, "cancellation"),
+    "says-nothing": partial(behind, SaysNothing),
+    "starts-half-of-the-load": partial(load_client, "tests.broken_load"),
+    "counts-no-request": partial(frozen_counters, "frontend_requests_total"),
     "counts-no-migration": partial(frozen_counters, "migration"),
 }
 

@@ -44,7 +44,7 @@ def record(client: int, due: float, took: float = 0.5, **other: Any) -> dict[str
 
 def failed(client: int, due: float, took: float = 0.1, *, status: int = 500, **other: Any) -> dict[str, Any]:
     """One that was answered with an HTTP error."""
-    none = {"first_token": None, "tokens": 0, "gaps_ms": [], "last_gap_ms": None, "lost": 0}
+    none: dict[str, Any] = {"first_token": None, "tokens": 0, "gaps_ms": [], "last_gap_ms": None, "lost": 0}
     error = {"status": "error", "http_status": status, "error_class": "http_status"}
     return record(client, due, took, **none, **error, **other)
 

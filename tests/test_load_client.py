@@ -225,7 +225,7 @@ def test_a_client_that_is_killed_keeps_what_it_had(frontend: str, tmp_path: Path
 
 def test_a_load_does_not_outlive_who_began_it(frontend: str, tmp_path: Path) -> None:
     program = (
-        "import sys, os\nfrom pathlib import Path\nfrom support.load.plan import *\nfrom support.load.run import LoadRun\n"
+        "import os\nfrom pathlib import Path\nfrom support.load.plan import *\nfrom support.load.run import LoadRun\n"
         f"run = LoadRun(LoadPlan(base_url={frontend!r}, model='m', clients=2), Path({str(tmp_path)!r}))\n"
         "run.start()\nrun.wait_for(lambda now: now.ended > 3, within=5, describe='begun')\nos.kill(os.getpid(), 9)\n"
     )

@@ -30,7 +30,10 @@ NOT_MOVED = "A killed worker ends its stream with a clear error"
 LEFT = "A client that streams a chat of 2000 tokens and leaves disturbs nobody"
 KNOWN_DEFECT = "A stream that was not moved is not counted as moved"
 
+JOINED = "A worker that joins under load disturbs nobody"
+
 EVERY_TOKEN = "Then the client receives each of the 200 tokens exactly once"
+ANSWERED = "Then every request is answered in full"
 STOPS = "Then its worker stops generating within 2 seconds"
 TOLD = "Then the client is told of an error within 5 seconds"
 KILL = "When the worker that serves the client is killed after 50 tokens"
@@ -68,6 +71,13 @@ FAIL = [
     ),
     Control("migrates-all", NOT_MOVED, TOLD, r"it completed: completed after .* and 200 tokens"),
     Control("falls-silent", NOT_MOVED, TOLD, r"ends: not within .* running for .* \d+ tokens"),
+    Control("says-nothing", JOINED, ANSWERED, r"0 of \d+ requests were answered in full \(\d+ truncated\)"),
+    Control(
+        "counts-no-request",
+        JOINED,
+        "And what Dynamo counts is what the clients saw",
+        r"answered in full: 0 counted, \d+ seen",
+    ),
     Control("swallows-the-disconnect", LEFT, STOPS, r"vllm-worker-0 has not ended the request$"),
     Control("leaks-slots", LEFT, "And the newcomer is served within 2 seconds", r"receives 1 tokens: not within 2 s"),
     Control(
@@ -159,6 +169,14 @@ def test_a_fault_that_did_not_happen_is_an_error(suite: Suite) -> None:
 
 
 @needs_namespaces
+def test_a_load_of_which_half_is_never_sent_is_an_error(suite: Suite) -> None:
+    run = suite.run("starts-half-of-the-load", JOINED)
+    assert run.verdict == ("broken", ANSWERED), run.output
+    assert re.search(r"the load was not what it should be: \d+ requests, \d\d never sent", run.message), run.message
+    assert run.status == 1
+
+
+@needs_namespaces
 def test_a_known_defect_that_is_gone_fails(suite: Suite) -> None:
     run = suite.run("counts-no-migration", KNOWN_DEFECT)
     assert run.verdict == ("failed", None), run.output
@@ -167,7 +185,7 @@ def test_a_known_defect_that_is_gone_fails(suite: Suite) -> None:
 
 
 @needs_namespaces
-@pytest.mark.parametrize("scenario", [MOVED, LEFT], ids=["moved", "left"])
+@pytest.mark.parametrize("scenario", [MOVED, LEFT, JOINED], ids=["moved", "left", "joined"])
 def test_the_proxies_themselves_change_nothing(suite: Suite, scenario: str) -> None:
     run = suite.run("nothing", scenario)
     assert run.verdict == ("passed", None), run.output

@@ -57,6 +57,7 @@ Feature: Planned changes cost no request
       When one worker is joined by one more under this load
       Then every request is answered in full
       And no token is lost or repeated
+      And what Dynamo counts is what the clients saw
       And nothing piles up in the deployment
 
       @vllm

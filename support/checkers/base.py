@@ -182,7 +182,7 @@ def _verdict(one: BaseChecker, context: ValidationContext) -> Verdict:
     return Verdict(one.name, passed, "; ".join(context.seen) or ("true" if passed else "false"))
 
 
-def _below(parent: type[BaseChecker]) -> Iterator[type[BaseChecker]]:
+def _below(parent: Any) -> Iterator[type[BaseChecker]]:
     for child in parent.__subclasses__():
         yield child
         yield from _below(child)

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from support.deployment import Component, Deployment, Target
 from support.errors import UsageError
@@ -96,5 +96,5 @@ def refuse_unknown(name: str, parameters: Mapping[str, str], *known: str) -> Non
             raise UsageError(f"the failure {name!r} has no parameter {parameter!r}: {says}")
 
 
-def _below(parent: type[Fault]) -> list[type[Fault]]:
+def _below(parent: Any) -> list[type[Fault]]:
     return [one for child in parent.__subclasses__() for one in (child, *_below(child))]
