@@ -37,6 +37,24 @@ def prefill_decode(context: Context, backend: Backend, prefill: int, decode: int
     context.world.deploy(backend=backend, workers=0, prefill=prefill, decode=decode, migration_limit=limit)
 
 
+@given(
+    "a {backend:Backend} deployment with {workers:d} workers of {blocks:d} blocks that is busy when half of them are in"
+    " use"
+)
+def limited_deployment(context: Context, backend: Backend, workers: int, blocks: int) -> None:
+    context.world.deploy(
+        backend=backend, workers=workers, blocks=blocks, slots=blocks, tokens_per_second=50, busy_decode_blocks=0.5
+    )
+
+
+@given(
+    "a {backend:Backend} deployment of Dynamo {version:Version} with {workers:d} workers that allows {limit:Count}"
+    " migrations"
+)
+def deployment_of_version(context: Context, backend: Backend, version: str, workers: int, limit: int) -> None:
+    context.world.deploy(backend=backend, dynamo=version, workers=workers, migration_limit=limit)
+
+
 @given("a {backend:Backend} deployment with 1 worker that serves {slots:d} requests at a time")
 def single_worker(context: Context, backend: Backend, slots: int) -> None:
     context.world.deploy(backend=backend, workers=1, slots=slots)

@@ -43,6 +43,18 @@ def strikes_under_load(context: Context) -> None:
     context.world.strike_under_load(failures_of(row.as_dict() for row in context.table))
 
 
+@when("all workers are upgraded one by one to Dynamo {version:Version} under this load")
+def upgrade_under_load(context: Context, version: str) -> None:
+    upgrade = Failure(type="rolling_upgrade", target="all workers", parameters={"dynamo": version})
+    context.world.strike_under_load([upgrade])
+
+
+@when("{rate:d} more requests a second for {tokens:d} tokens each come on top")
+def overload_by_rate(context: Context, rate: int, tokens: int) -> None:
+    asked = {"rate": str(rate), "max_tokens": str(tokens)}
+    context.world.strike_under_load([Failure(type="overload", parameters=asked)])
+
+
 @when("{count:d} more clients ask for {tokens:d} tokens each on top")
 def overload(context: Context, count: int, tokens: int) -> None:
     asked = {"clients": str(count), "max_tokens": str(tokens)}
@@ -103,6 +115,16 @@ def requests_moved(context: Context, count: int) -> None:
 @then("requests are turned away while it lasts, and not before or after")
 def turned_away(context: Context) -> None:
     expect_of_load(context.world, RejectionChecker())
+
+
+@then("whoever is turned away hears so within {milliseconds:d} milliseconds")
+def turned_away_at_once(context: Context, milliseconds: int) -> None:
+    expect_of_load(context.world, LatencyChecker(at_most_ms=milliseconds, measure="p99_rejected_ms"))
+
+
+@then("99 of 100 accepted answers are complete within {seconds:d} seconds")
+def accepted_in_time(context: Context, seconds: int) -> None:
+    expect_of_load(context.world, LatencyChecker(at_most_ms=1000 * seconds), NoHungRequestChecker())
 
 
 @then("what Dynamo counts is what the clients saw")

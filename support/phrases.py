@@ -11,6 +11,7 @@ import parse
 
 from support.deployment import Deployment
 from support.errors import UsageError
+from support.refusals import FLAWS, REFUSALS
 from support.requests import CancellableRequest, send_chat_completion_request, send_completion_request
 from support.scenarios import Failure
 from support.spec import BACKENDS, PLANES, Backend, Plane
@@ -26,19 +27,23 @@ class Ask:
     tokens: int
     chat: bool
     stream: bool
+    counted: bool = True
+    """A stream ends with the counts of its tokens."""
 
     def of(self, deployment: Deployment) -> CancellableRequest:
         """Send it."""
         send = send_chat_completion_request if self.chat else send_completion_request
-        return send(deployment.base_url, deployment.model, PROMPT, self.tokens, stream=self.stream)
+        extra = None if self.counted else {"stream_options": {"include_usage": False}}
+        return send(deployment.base_url, deployment.model, PROMPT, self.tokens, stream=self.stream, extra=extra)
 
 
-@parse.with_pattern(r"(?:streams|awaits) (?:a chat of |a completion of )?\d+ tokens")
+@parse.with_pattern(r"(?:streams|awaits) (?:a chat of |a completion of )?\d+ tokens(?: without their count)?")
 def parse_ask(text: str) -> Ask:
     """ "streams a chat of 200 tokens", "awaits a completion of 200 tokens": streamed or in one piece."""
     tokens = re.search(r"\d+", text)
     assert tokens, "the pattern has a number"
-    return Ask(tokens=int(tokens[0]), chat="chat" in text, stream=text.startswith("streams"))
+    counted = not text.endswith("without their count")
+    return Ask(tokens=int(tokens[0]), chat="chat" in text, stream=text.startswith("streams"), counted=counted)
 
 
 @parse.with_pattern(r"(?:a|the) (?:client|neighbour|newcomer)")
@@ -56,6 +61,18 @@ def parse_backend(text: str) -> Backend:
 def parse_plane(text: str) -> Plane:
     """ "TCP", "NATS"."""
     return text.lower()  # type: ignore[return-value]  # the pattern lets nothing else through
+
+
+@parse.with_pattern("|".join(map(re.escape, sorted(FLAWS, key=len, reverse=True))))
+def parse_flaw(text: str) -> str:
+    """ "names a model that nobody serves"."""
+    return text
+
+
+@parse.with_pattern("|".join(REFUSALS))
+def parse_refusal(text: str) -> str:
+    """ "malformed", "overloaded"."""
+    return text
 
 
 @parse.with_pattern(r"no|\d+")
@@ -128,6 +145,12 @@ def _failure(what: str, whom: str, when: str) -> Failure:
     raise UsageError(f"{when!r} is no time: say such as 'after 50 requests', '2 seconds later', 'at once'")
 
 
+@parse.with_pattern(r"\d+\.\d+\.\d+")
+def parse_version(text: str) -> str:
+    """ "1.4.2"."""
+    return text
+
+
 TYPES = {
     "Ask": parse_ask,
     "Client": parse_client,
@@ -135,6 +158,9 @@ TYPES = {
     "Plane": parse_plane,
     "Count": parse_count,
     "Deed": parse_deed,
+    "Version": parse_version,
     "Whom": parse_whom,
+    "Flaw": parse_flaw,
+    "Refusal": parse_refusal,
 }
 """Name in step texts to converter; every step module registers them."""

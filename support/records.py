@@ -28,7 +28,7 @@ class Usage:
     total_tokens: int
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Chunk:
     """A piece of an answer. at: seconds on the machine's monotonic clock (CLOCK_MONOTONIC)."""
 

@@ -18,6 +18,19 @@ BACKENDS: tuple[str, ...] = get_args(Backend)
 ENGINES: tuple[str, ...] = get_args(Engine)
 PLANES: tuple[str, ...] = get_args(Plane)
 ROUTER_MODES = ("round-robin", "random", "power-of-two", "kv", "direct", "least-loaded", "device-aware-weighted")
+_LEAST = {
+    0: ("workers", "prefill", "decode", "migration_limit", "migration_max_seq_len", "seconds_to_stop"),
+    1: (
+        "frontends",
+        "tokens_per_second",
+        "slots",
+        "blocks",
+        "engine_request_limit",
+        "request_queue_limit",
+        "overload_status",
+    ),
+}
+"""What each number of a spec is at least; None is allowed where a field may be None."""
 GENERATING: tuple[Role, ...] = ("worker", "prefill", "decode")
 
 
@@ -56,6 +69,14 @@ class DeploymentSpec:
     """KV blocks of one worker, 16 tokens each."""
     seconds_to_stop: float = 0.0
     """How long a cancelled request still holds its slot in the counting engine; real engines finish their step."""
+    busy_decode_blocks: float | None = None
+    """Share of a worker's KV blocks above which it is busy; when all are, newcomers are turned away. None: never."""
+    engine_request_limit: int | None = None
+    """Requests that a worker takes at once, by its own cap; None: no cap."""
+    request_queue_limit: int | None = None
+    """Requests that wait at a worker beyond its cap; None: Dynamo's default, 16."""
+    overload_status: int | None = None
+    """HTTP status of those turned away; None: Dynamo's default, 529 in 1.4.2."""
     dynamo: str = "1.4.2"
     restart: RestartPolicy = "never"
     environment: tuple[tuple[str, str], ...] = ()
@@ -71,12 +92,16 @@ class DeploymentSpec:
             raise UsageError("a deployment has either workers or prefill and decode workers, not both")
         if bool(self.prefill) != bool(self.decode):
             raise UsageError("a prefill/decode deployment needs at least one worker of each role")
-        for name in ("workers", "prefill", "decode", "migration_limit", "migration_max_seq_len", "seconds_to_stop"):
-            if (getattr(self, name) or 0) < 0:
-                raise UsageError(f"{name} is {getattr(self, name)}: it must be 0 or more")
-        for name in ("frontends", "tokens_per_second", "slots", "blocks"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}: it must be 1 or more")
+        self._insist_on_numbers()
+
+    def _insist_on_numbers(self) -> None:
+        for least, names in _LEAST.items():
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and value < least:
+                    raise UsageError(f"{name} is {value}: it must be {least} or more")
+        if self.busy_decode_blocks is not None and not 0 < self.busy_decode_blocks <= 1:
+            raise UsageError(f"busy_decode_blocks is {self.busy_decode_blocks}: it is a share, above 0 and up to 1")
         if self.etcd_members not in (1, 3, 5):
             raise UsageError(f"etcd_members is {self.etcd_members}: a cluster has 1, 3 or 5 members")
 

@@ -89,7 +89,8 @@ class UnderLoad:
         self._do([one for one in failures if one.at_phase == "STANDARD"])
         self._baseline(standard)
         self._do([one for one in failures if one.at_phase in (None, "OVERFLOW")], phase="OVERFLOW")
-        self.last(overflow)
+        if all(one.lasts is None for one in failures):
+            self.last(overflow)
         self._journal.heal()
         self._enter("RECOVERY")
         self._do([one for one in failures if one.at_phase == "RECOVERY"])

@@ -54,3 +54,29 @@ Feature: More than a deployment can serve
       Examples: TensorRT-LLM
         | backend |
         | trtllm  |
+
+  Rule: Where a limit is set, newcomers are turned away at once when every worker is busy, and only then
+
+    Scenario Outline: Too many clients are turned away until the crowd is gone
+      Given a <backend> deployment with 2 workers of 64 blocks that is busy when half of them are in use
+      And 2 requests a second for 20 tokens each
+      When 20 more requests a second for 100 tokens each come on top
+      Then requests are turned away while it lasts, and not before or after
+      And whoever is turned away hears so within 100 milliseconds
+      And 99 of 100 accepted answers are complete within 1 seconds
+      And no token is lost or repeated
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |

@@ -74,3 +74,25 @@ Feature: Planned changes cost no request
       Examples: TensorRT-LLM
         | backend |
         | trtllm  |
+
+    Scenario Outline: An upgrade from Dynamo 1.4.1 to 1.4.2 costs no request
+      Given a <backend> deployment of Dynamo 1.4.1 with 2 workers that allows 3 migrations
+      And 20 requests a second for 50 tokens each
+      When all workers are upgraded one by one to Dynamo 1.4.2 under this load
+      Then every request is answered in full
+      And no token is lost or repeated
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |

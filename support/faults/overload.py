@@ -46,7 +46,7 @@ class _MoreLoad(Fault):
 
 
 class Overload(_MoreLoad):
-    """Clients that ask at once for more than all slots can serve. parameters: clients, max_tokens."""
+    """More than all slots can serve. parameters: max_tokens, and clients (closed loop) or a rate (open loop)."""
 
     kinds = ("overload",)
     name = "on top"
@@ -59,12 +59,12 @@ class Overload(_MoreLoad):
     def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
         spec = stage.deployment.spec
         slots = spec.slots * len(stage.deployment.workers)
-        asked = cls._whole_numbers(parameters, clients=4 * slots, max_tokens=100)
+        asked = cls._whole_numbers(parameters, clients=4 * slots, max_tokens=100, rate=0)
         plan = dataclasses.replace(
             stage.plan,
             name="overload",
             clients=asked["clients"],
-            rate=None,
+            rate=asked["rate"] or None,
             requests=None,
             requests_per_client=None,
             max_tokens=Fixed(asked["max_tokens"]),
@@ -114,6 +114,6 @@ class TokenOverflow(_MoreLoad):
 
 
 def _whole(kind: str, name: str, text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise UsageError(f"{name} of the failure {kind!r} is {text!r}: it must be a whole number above 0")
+    if not text.isdigit():
+        raise UsageError(f"{name} of the failure {kind!r} is {text!r}: it must be a whole number")
     return int(text)

@@ -39,6 +39,7 @@ class Answer:
         self._parts: list[bytes] = []
         self._events = EventParser()
         self._trouble: tuple[ErrorClass, str] | None = None
+        self._chunks = record.chunks
 
     def take(self, at: float, data: bytes) -> None:
         """The transport's sink."""
@@ -56,6 +57,7 @@ class Answer:
             self._parse()
         elif status:
             self._body(status)
+        record.first_token_at = record.chunks[0].at if record.chunks else None
         if cancelled:
             record.status = "cancelled"
         elif trouble := self._trouble or failure or _missing(record):
@@ -91,11 +93,14 @@ class Answer:
                 return False
         try:
             objects = orjson.loads(b"[" + b",".join([part[6:-2] for part in wanted]) + b"]")
-            pieces = [read_answer(told) for told in objects]
+            pieces = [_plain_text(told) or read_answer(told) for told in objects]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             return False
         for at, piece, told in zip(times, pieces, objects, strict=False):
-            self._say(piece, at)
+            if isinstance(piece, str):
+                self._chunks.append(Chunk(at=at, text=piece))
+            else:
+                self._say(piece, at)
             if "nvext" in told:
                 self.worker = _worker(told["nvext"]) or self.worker
         self.record.done_mark = self.record.done_mark or done
@@ -104,9 +109,7 @@ class Answer:
     def _say(self, piece: Piece, at: float) -> None:
         record = self.record
         if piece.text:
-            if record.first_token_at is None:
-                record.first_token_at = at
-            record.chunks.append(Chunk(at=at, text=piece.text))
+            self._chunks.append(Chunk(at=at, text=piece.text))
         if piece.finish_reason is not None:
             record.finish_reason = piece.finish_reason
         if piece.usage is not None:
@@ -114,6 +117,15 @@ class Answer:
         record.done_mark = record.done_mark or piece.done
         if piece.error_class and not self._trouble:
             self._trouble = piece.error_class, piece.error or "(no text)"
+
+
+def _plain_text(told: Any) -> str | None:
+    """The text of an event that says nothing else; None for any other."""
+    (choice,) = told["choices"] or (None,)
+    if choice is None or choice.get("finish_reason") is not None or told.get("usage") or told.get("error"):
+        return None
+    text = choice["text"] if "text" in choice else choice["delta"].get("content")
+    return text if text and not choice.get("delta", choice).get("reasoning_content") else None
 
 
 async def exchange(client: httpx.AsyncClient, url: str, asked: Asked, *, deadline: float | None) -> Answer:

@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
@@ -31,6 +32,8 @@ import httpx
 import uvloop
 
 import support.requests
+from support.load.exchange import Asked, exchange
+from support.load.transport import LoadTransport
 
 PACE = 0.005  # seconds between two chunks of one stream
 TOKEN = (
@@ -56,6 +59,7 @@ def main() -> None:
     options = _options()
     clients: dict[str, Client] = {
         "ours": ours,
+        "load client": load_client,
         "ours on httpx's own transport": ours_on_httpx,
         "plain httpx": plain_httpx,
     }
@@ -87,6 +91,23 @@ def ours(url: str, streams: int, chunks: int) -> int:
     records = [request.finished(within=300) for request in support.requests.spawn_long_running(url, "m", streams)]
     assert {record.status for record in records} <= {"completed"}, records[0].error
     return sum(len(record.chunks) for record in records)
+
+
+def load_client(url: str, streams: int, chunks: int) -> int:
+    """The load client's own exchange: record, times, every chunk parsed; without the oracle of tokens."""
+
+    async def one(client: httpx.AsyncClient) -> int:
+        body = {"model": "m", "max_tokens": chunks, "stream": True}
+        asked = Asked("0", body, "", time.monotonic())
+        answer = await exchange(client, f"{url}/v1/chat/completions", asked, deadline=300)
+        assert answer.record.status == "completed", answer.record.error
+        return len(answer.record.chunks)
+
+    async def together() -> int:
+        async with httpx.AsyncClient(transport=LoadTransport(), trust_env=False, timeout=None) as client:
+            return sum(await asyncio.gather(*(one(client) for _ in range(streams))))
+
+    return uvloop.run(together())
 
 
 def ours_on_httpx(url: str, streams: int, chunks: int) -> int:
