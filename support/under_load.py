@@ -113,9 +113,13 @@ class UnderLoad:
             )
 
     def finish(self, *, recovery: float) -> ValidationContext:
-        """Go on for `recovery` seconds, end the load, and give what was seen. Called again, it gives the same."""
+        """Go on for `recovery` seconds, end the load, and give what was seen. Called again, it gives the same.
+
+        A load of so many requests goes on until each of them has ended.
+        """
         if self._context is None:
-            self.last(recovery)
+            whole = (self._plan.requests_per_client or 0) * (self._plan.deadline or 0.0)
+            self.last(max(recovery, whole))
             self._load.stop()
             self._context = self._seen()
         return self._context
