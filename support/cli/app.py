@@ -53,6 +53,28 @@ def test() -> int:
 
 
 @app.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help="Folder of a run, such as reports.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="Folder of another run.")],
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for programs.")] = False,
+) -> None:
+    """Show two runs side by side, as before and after an upgrade.
+
+    Of every scenario under load that both have: success, latency, time to first token; what is a difference between
+    the runs, and what is noise.
+    """
+    import dataclasses
+    from json import dumps
+    from pathlib import Path
+
+    from support.results.compare import compare as compare_runs
+    from support.results.compare import table
+
+    compared = compare_runs(Path(before), Path(after))
+    print(dumps([dataclasses.asdict(one) for one in compared], indent=1) if json else table(compared))
+
+
+@app.command()
 def up(define: Define = None) -> None:
     """Keep one deployment up to play with.
 

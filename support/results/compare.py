@@ -1,0 +1,135 @@
+"""Two runs side by side: what is a difference, and what is noise.
+
+Requests of one second share their fate, so seconds are drawn anew, not requests (a block bootstrap): a difference is
+one whose 99 percent interval does not hold zero. Of a hundred comparisons of equal runs about one is still called one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from support.errors import UsageError
+from support.results.results import Results
+
+RESAMPLES = 500
+INTERVAL = (0.5, 99.5)
+"""Percentiles of the resampled differences."""
+LEAST_SECONDS = 5
+LEAST_REQUESTS = 50
+"""Of less nobody can say what is noise."""
+Verdict = Literal["difference", "noise", "not enough data"]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One measure of one scenario in two runs."""
+
+    scenario: str
+    measure: str
+    before: float | None
+    after: float | None
+    low: float | None
+    high: float | None
+    """The interval in which after - before lies."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class _Measure:
+    name: str
+    column: str
+    of: Callable[[Values], float]
+
+
+_MEASURES = (
+    _Measure("success, percent", "success", lambda values: float(values.mean())),
+    _Measure("latency p50, ms", "latency_ms", lambda values: float(np.quantile(values, 0.5))),
+    _Measure("latency p99, ms", "latency_ms", lambda values: float(np.quantile(values, 0.99))),
+    _Measure("first token p50, ms", "ttft_ms", lambda values: float(np.quantile(values, 0.5))),
+    _Measure("first token p99, ms", "ttft_ms", lambda values: float(np.quantile(values, 0.99))),
+)
+
+
+def compare(before: Path, after: Path, *, seed: int = 0) -> list[Compared]:
+    """Every load scenario that both runs have. UsageError when a folder is no run, or they share no scenario."""
+    old, new = _loads(before), _loads(after)
+    both = sorted(old.keys() & new.keys())
+    if not both:
+        raise UsageError(f"{before} and {after} have no scenario under load in common: there is nothing to compare")
+    chance = np.random.default_rng(seed)
+    return [one for scenario in both for one in _compared(scenario, old[scenario], new[scenario], chance)]
+
+
+def table(compared: Sequence[Compared]) -> str:
+    """As aligned text, scenario by scenario."""
+    lines = []
+    for scenario in dict.fromkeys(one.scenario for one in compared):
+        lines.append(scenario.replace("-", " "))
+        lines += [_line(one) for one in compared if one.scenario == scenario]
+    return "\n".join(lines)
+
+
+def _line(one: Compared) -> str:
+    shown = [f"{value:10.1f}" if value is not None else f"{'-':>10}" for value in (one.before, one.after)]
+    interval = f"{one.low:+.1f} to {one.high:+.1f}" if one.low is not None and one.high is not None else ""
+    return f"  {one.measure:22} {shown[0]} -> {shown[1]}   {one.verdict:16} {interval}".rstrip()
+
+
+def _loads(run: Path) -> dict[str, Path]:
+    if not (run / "evidence").is_dir():
+        raise UsageError(f"{run} is no folder of a run: name one that a run has written, such as reports")
+    return {file.parents[1].name: file.parent for file in (run / "evidence").glob("*/load/load.json")}
+
+
+def _compared(scenario: str, before: Path, after: Path, chance: np.random.Generator) -> Iterator[Compared]:
+    old, new = _requests(before), _requests(after)
+    for measure in _MEASURES:
+        yield _measured(scenario, measure, _blocks(old, measure), _blocks(new, measure), chance)
+
+
+def _requests(folder: Path) -> pl.DataFrame:
+    frame = Results(folder).frame
+    done = pl.col("status") == "completed"
+    return frame.select(
+        (pl.col("due") - pl.col("due").min()).floor().cast(pl.Int64).alias("second"),
+        (done.cast(pl.Float64) * 100).alias("success"),
+        pl.when(done).then("latency_ms").alias("latency_ms"),
+        "ttft_ms",
+    ).collect()
+
+
+def _blocks(requests: pl.DataFrame, measure: _Measure) -> list[Values]:
+    """The measure's values, second by second."""
+    there = requests.select("second", measure.column).drop_nulls()
+    return [
+        np.asarray(part.get_column(measure.column).to_numpy(), dtype=np.float64)
+        for part in there.partition_by("second", maintain_order=True)
+    ]
+
+
+def _measured(
+    scenario: str, measure: _Measure, old: list[Values], new: list[Values], chance: np.random.Generator
+) -> Compared:
+    known: list[Any] = [measure.of(np.concatenate(blocks)) if blocks else None for blocks in (old, new)]
+    if not all(_enough(blocks) for blocks in (old, new)):
+        return Compared(scenario, measure.name, *known, None, None, "not enough data")
+    differences = [measure.of(_drawn(new, chance)) - measure.of(_drawn(old, chance)) for _ in range(RESAMPLES)]
+    low, high = (float(value) for value in np.percentile(differences, INTERVAL))
+    verdict: Verdict = "noise" if low <= 0 <= high else "difference"
+    return Compared(scenario, measure.name, *known, low, high, verdict)
+
+
+def _enough(blocks: list[Values]) -> bool:
+    return len(blocks) >= LEAST_SECONDS and sum(block.size for block in blocks) >= LEAST_REQUESTS
+
+
+def _drawn(blocks: list[Values], chance: np.random.Generator) -> Values:
+    return np.concatenate([blocks[index] for index in chance.integers(0, len(blocks), len(blocks))])
