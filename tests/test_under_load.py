@@ -73,7 +73,7 @@ def _too_late() -> None:
 
 
 def test_a_failure_that_is_never_triggered_is_an_error() -> None:
-    with pytest.raises(AssertionError, match="FaultError: .*never triggered: the load was over before"):
+    with pytest.raises(AssertionError, match=r"FaultError: .*never triggered: the load was over before"):
         _too_late()
 
 

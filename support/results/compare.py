@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -118,13 +118,13 @@ def _blocks(requests: pl.DataFrame, measure: _Measure) -> list[Values]:
 def _measured(
     scenario: str, measure: _Measure, old: list[Values], new: list[Values], chance: np.random.Generator
 ) -> Compared:
-    known: list[Any] = [measure.of(np.concatenate(blocks)) if blocks else None for blocks in (old, new)]
+    was, now = (measure.of(np.concatenate(blocks)) if blocks else None for blocks in (old, new))
     if not all(_enough(blocks) for blocks in (old, new)):
-        return Compared(scenario, measure.name, *known, None, None, "not enough data")
+        return Compared(scenario, measure.name, was, now, None, None, "not enough data")
     differences = [measure.of(_drawn(new, chance)) - measure.of(_drawn(old, chance)) for _ in range(RESAMPLES)]
     low, high = (float(value) for value in np.percentile(differences, INTERVAL))
     verdict: Verdict = "noise" if low <= 0 <= high else "difference"
-    return Compared(scenario, measure.name, *known, low, high, verdict)
+    return Compared(scenario, measure.name, was, now, low, high, verdict)
 
 
 def _enough(blocks: list[Values]) -> bool:
