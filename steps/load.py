@@ -76,11 +76,6 @@ def running_answered(context: Context) -> None:
     expect_of_load(context.world, SuccessRateChecker(phase="STANDARD to OVERFLOW"))
 
 
-@then("at least {share:g} of 100 requests are answered in full")
-def share_answered(context: Context, share: float) -> None:
-    expect_of_load(context.world, SuccessRateChecker(at_least=share))
-
-
 @then("no token is lost or repeated")
 def no_token_lost(context: Context) -> None:
     expect_of_load(context.world, NoTokenLostChecker())

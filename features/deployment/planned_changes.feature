@@ -53,7 +53,7 @@ Feature: Planned changes cost no request
 
     Scenario Outline: A worker that joins under load disturbs nobody
       Given a <backend> deployment with 2 workers that allows 3 migrations
-      And 20 requests a second for 50 tokens each
+      And 8 clients that ask for 50 tokens again and again
       When one worker is joined by one more under this load
       Then every request is answered in full
       And no token is lost or repeated
