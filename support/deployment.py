@@ -111,6 +111,8 @@ class Deployment(ABC):
     """Name under which clients ask for the model."""
     base_url: str
     """Where clients of this run reach frontend-0, without a trailing slash."""
+    base_urls: list[str]
+    """The same of every frontend, by number."""
 
     def component(self, name: str) -> Component:
         """The component of that name; a UsageError that lists what there is."""
@@ -164,8 +166,11 @@ class Deployment(ABC):
         """Return when every component is up and the frontend would serve the model with all workers of the spec."""
 
     @abstractmethod
-    def add(self, role: Role) -> Component:
-        """One component more of a generating role. Returns when the frontend would send it requests."""
+    def add(self, role: Role, *, dynamo: str | None = None) -> Component:
+        """One component more of a generating role. Returns when every frontend would send it requests.
+
+        dynamo: of another version than the spec's; Unavailable when that is not installed. UsageError for other roles.
+        """
 
     @abstractmethod
     def remove(self, name: str) -> None:

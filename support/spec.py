@@ -28,6 +28,7 @@ _LEAST = {
         "engine_request_limit",
         "request_queue_limit",
         "overload_status",
+        "busy_prefill_tokens",
     ),
 }
 """What each number of a spec is at least; None is allowed where a field may be None."""
@@ -71,6 +72,8 @@ class DeploymentSpec:
     """How long a cancelled request still holds its slot in the counting engine; real engines finish their step."""
     busy_decode_blocks: float | None = None
     """Share of a worker's KV blocks above which it is busy; when all are, newcomers are turned away. None: never."""
+    busy_prefill_tokens: int | None = None
+    """Prompt tokens not yet read at which a worker is busy as well. None: never."""
     engine_request_limit: int | None = None
     """Requests that a worker takes at once, by its own cap; None: no cap."""
     request_queue_limit: int | None = None

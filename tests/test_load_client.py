@@ -255,6 +255,32 @@ def test_sessions_ask_in_order_and_go_on_from_what_was_said(frontend: str, tmp_p
         assert all(later["start"] >= earlier["end"] for earlier, later in itertools.pairwise(turns))
 
 
+def test_a_session_thinks_before_it_goes_on(frontend: str, tmp_path: Path) -> None:
+    plan = LoadPlan(
+        base_url=frontend, model="m", rate=20, requests=6, turns_per_session=3, think=0.2, max_tokens=Fixed(2)
+    )
+    assert ran(plan, tmp_path).overall.completed == 6
+    assert all(one["start"] >= one["due"] for one in records(tmp_path))
+    turns = sorted(((one["client"], one["turn"], one) for one in records(tmp_path)), key=lambda each: each[:2])
+    pairs = [(a, b) for (client, _, a), (other, _, b) in itertools.pairwise(turns) if client == other]
+    assert len(pairs) == 4
+    assert all(later["start"] - earlier["end"] >= 0.2 for earlier, later in pairs)
+
+
+@pytest.mark.parametrize("word", ["abort", "stop"])
+def test_a_session_sends_nothing_new_once_it_is_told_to_end(word: str, tmp_path: Path) -> None:
+    with FakeFrontend(tokens_per_second=50) as url:
+        plan = LoadPlan(
+            base_url=url, model="m", rate=100, requests=40, turns_per_session=20, max_tokens=Fixed(50), deadline=10
+        )
+        run = LoadRun(plan, tmp_path)
+        run.start()
+        run.wait_for(lambda now: now.in_flight == 2, within=5, describe="both sessions are in flight")
+        getattr(run, word)()
+    assert [one["turn"] for one in records(tmp_path)] == [0, 0]
+    assert {one["status"] for one in records(tmp_path)} == {"cancelled" if word == "abort" else "completed"}
+
+
 def test_a_trace_is_asked_for_as_it_was_recorded(frontend: str, tmp_path: Path) -> None:
     trace = tmp_path / "trace.jsonl"
     told = [

@@ -57,6 +57,16 @@ def test_it_runs_in_its_folder_with_its_environment_and_writes_to_its_log(make: 
         _ = process.pid
 
 
+def test_one_that_retires_is_not_started_again(make: Make) -> None:
+    process = make(*SLEEPER, restart="always")
+    process.start()
+    process.terminate(for_good=True)
+    assert process.ended(within=5) == -signal.SIGTERM
+    process.stop()
+    assert not process.running
+    assert process.exits == [-signal.SIGTERM]
+
+
 def test_kill_is_seen(make: Make) -> None:
     process = make(*SLEEPER)
     process.start()

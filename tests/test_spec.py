@@ -31,6 +31,9 @@ from support.spec import DeploymentSpec
         ({"etcd_members": 2}, "etcd_members is 2: a cluster has 1, 3 or 5 members"),
         ({"migration_max_seq_len": -1}, "migration_max_seq_len is -1: it must be 0 or more"),
         ({"seconds_to_stop": -0.5}, "seconds_to_stop is -0.5: it must be 0 or more"),
+        ({"busy_decode_blocks": 0}, "busy_decode_blocks is 0: it is a share, above 0 and up to 1"),
+        ({"busy_decode_blocks": 1.5}, "busy_decode_blocks is 1.5: it is a share, above 0 and up to 1"),
+        ({"busy_prefill_tokens": 0}, "busy_prefill_tokens is 0: it must be 1 or more"),
     ],
 )
 def test_what_cannot_be_is_refused(wanted: dict[str, Any], sentence: str) -> None:

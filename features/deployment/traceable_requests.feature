@@ -50,8 +50,7 @@ Feature: A request can be found again by its sender's name for it
 
     @known_defect
     Scenario Outline: A named request is found in logs that people read
-      Known defect: unless logs are structured, the workers of Dynamo 1.4.2 know a request by the frontend's name
-      for it only.
+      Known defect: Dynamo 1.4.2 writes the sender's name into a worker's log only where logs are structured.
 
       Given a <backend> deployment with 2 workers that allows no migrations
       When a client sends a good request under a name of its own

@@ -53,6 +53,7 @@ class Shard:
         self._tell({"ready": True})
         begin = await self._go
         telling = asyncio.create_task(self._tell_on())
+        telling.add_done_callback(self._finished)
         sending = asyncio.create_task(self._send_all(begin))
         await sending
         while self._tasks:
@@ -101,6 +102,8 @@ class Shard:
     async def _session(self, arrival: Arrival, begin: float) -> None:
         due, said = begin + arrival.due, list[str]()
         for turn, (prompt_tokens, max_tokens) in enumerate(arrival.lengths):
+            if turn and await self._over_before(due):
+                return
             said += prompt_of(prompt_tokens, self._chance(arrival.number, turn), arrival.blocks)
             answer = await self._one(arrival.number, turn, due, said, max_tokens)
             said += answer.record.text.split()

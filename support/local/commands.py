@@ -170,6 +170,7 @@ def _limits(spec: DeploymentSpec) -> dict[str, float | None]:
     """What makes a deployment turn requests away (names as read in 1.4.2; the same in 1.4.1)."""
     return {
         "DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD": spec.busy_decode_blocks,
+        "DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD": spec.busy_prefill_tokens,
         "DYN_ENGINE_REQUEST_LIMIT": spec.engine_request_limit,
         "DYN_DYNAMO_REQUEST_QUEUE_LIMIT": spec.request_queue_limit,
         "DYN_HTTP_OVERLOAD_STATUS_CODE": spec.overload_status,

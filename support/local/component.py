@@ -68,6 +68,10 @@ class LocalComponent(Component):
     def terminate(self) -> None:
         self.process.terminate()
 
+    def retire(self) -> None:
+        """Ask it to end, and not to be started again by its policy."""
+        self.process.terminate(for_good=True)
+
     def pause(self) -> None:
         self.process.pause()
 
@@ -75,10 +79,10 @@ class LocalComponent(Component):
         self.process.resume()
 
     def restart(self, *, dynamo: str | None = None) -> None:
+        if dynamo is not None:
+            self._run_as(dynamo)  # first: a policy that starts it again must not start the old one
         if self.running:
             self.kill()
-        if dynamo is not None:
-            self._run_as(dynamo)
         if not self.running:
             self.start()
         self.wait_until_up()

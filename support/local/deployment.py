@@ -47,7 +47,8 @@ class LocalDeployment(Deployment):
         try:
             self._around = self._surroundings(model, etcd_folder)
             self._start(self._around)
-            self.base_url = f"http://{self._local('frontend-0').place.at(HTTP)}"
+            self.base_urls = [f"http://{frontend.place.at(HTTP)}" for frontend in self._locals("frontend")]
+            self.base_url = self.base_urls[0]
         except BaseException:
             self.close()
             raise
@@ -69,18 +70,18 @@ class LocalDeployment(Deployment):
         around.places.update({name: self._network.place(name, PORTS[role]) for name, role in wanted.items()})
         return [self._put(name, role, around) for name, role in wanted.items()]
 
-    def _put(self, name: str, role: Role, around: Surroundings) -> LocalComponent:
-        built = self._component(name, role, around, around.places[name])
+    def _put(self, name: str, role: Role, around: Surroundings, *, version: str | None = None) -> LocalComponent:
+        built = self._component(name, role, around, around.places[name], version or self.spec.dynamo)
         self.components[name] = built
         return built
 
-    def _component(self, name: str, role: Role, around: Surroundings, place: Place) -> LocalComponent:
+    def _component(self, name: str, role: Role, around: Surroundings, place: Place, version: str) -> LocalComponent:
         return LocalComponent(
             name,
             role,
             place=place,
             command=lambda version: command(name, role, replace(around, spec=self.spec.but(dynamo=version))),
-            version=self.spec.dynamo,
+            version=version,
             environment=_environment(self._folders.data),
             log=self._folders.logs / f"{name}.log",
             folder=self._folders.data,
@@ -115,14 +116,14 @@ class LocalDeployment(Deployment):
 
         eventually(serves, within=READY_WITHIN, describe=f"{self.spec} is ready", error=DeploymentError)
 
-    def add(self, role: Role) -> Component:
+    def add(self, role: Role, *, dynamo: str | None = None) -> Component:
         if role not in GENERATING:
             raise UsageError(f"a {role} cannot be added: only {', '.join(GENERATING)} can")
         number = next(n for n in itertools.count() if f"{self.spec.backend}-{role}-{n}" not in self._around.places)
         name = f"{self.spec.backend}-{role}-{number}"
         self._altered.append(f"{name} was added")
         self._around.places[name] = self._network.place(name, PORTS[role])
-        added = self._put(name, role, self._around)
+        added = self._put(name, role, self._around, version=dynamo)
         added.start()
         self.ready()
         return added
@@ -132,7 +133,7 @@ class LocalDeployment(Deployment):
         if component.role not in GENERATING:
             raise UsageError(f"{name} cannot be taken away: only workers can")
         self._altered.append(f"{name} was taken away")
-        component.terminate()
+        component.retire()
         eventually(
             lambda: not component.running,
             within=DRAINED_WITHIN,

@@ -119,11 +119,16 @@ class SupervisedProcess:
             if self.exits[ends] != -signal.SIGKILL:
                 raise FaultError(f"{self.name} ended by itself (with {self.exits[ends]}) before it could be killed")
 
-    def terminate(self) -> None:
-        """SIGTERM, and back at once. FaultError when it was not running."""
+    def terminate(self, *, for_good: bool = False) -> None:
+        """SIGTERM, and back at once. FaultError when it was not running.
+
+        for_good: its policy does not start it again.
+        """
         with self._changed:
             if self._process is None:
                 raise FaultError(f"{self.name} cannot be terminated: it is not running")
+            if for_good:
+                self._wanted = False
             self._signal(signal.SIGTERM)
 
     def pause(self) -> None:

@@ -109,8 +109,9 @@ class Results:
 
     @property
     def unfinished(self) -> int:
-        """Requests that were sent and have no record; of a load that was killed nobody knows, then it is None's 0."""
-        return sum(int(end["started"]) - int(end["ended"]) for end in self.folder.ends)
+        """Requests that were sent and have no record. Of a shard that was killed nobody knows (`killed`)."""
+        started = sum(int(end["started"]) for end in self.folder.ends)
+        return 0 if self.killed else started - self.overall.requests
 
     @property
     def killed(self) -> bool:
