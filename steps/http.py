@@ -28,8 +28,6 @@ register_type(**TYPES)
 
 SMALL = {"blocks": 64, "tokens_per_second": 200}
 """So small that one request of 600 tokens takes more than half of a worker's memory."""
-HALF = ("DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD", "0.5")
-ONE_AND_TWO = (("DYN_ENGINE_REQUEST_LIMIT", "1"), ("DYN_DYNAMO_REQUEST_QUEUE_LIMIT", "2"))
 
 
 @given("a {backend:Backend} deployment whose clients may send 1 MB")
@@ -42,7 +40,7 @@ def bounded_bodies(context: Context, backend: Backend) -> None:
     "a {backend:Backend} deployment with {workers:d} workers that take nobody in while half of their memory is in use"
 )
 def shedding_workers(context: Context, backend: Backend, workers: int) -> None:
-    context.world.deploy(backend=backend, workers=workers, migration_limit=3, environment=(HALF,), **SMALL)
+    context.world.deploy(backend=backend, workers=workers, migration_limit=3, busy_decode_blocks=0.5, **SMALL)
 
 
 @given("a {backend:Backend} deployment with {workers:d} worker that takes everybody in")
@@ -57,7 +55,7 @@ def operator_sets_limit(context: Context) -> None:
 
 @given("a {backend:Backend} deployment with 1 worker that takes 1 request and lets 2 wait, over {plane:Plane}")
 def capped_worker(context: Context, backend: Backend, plane: Plane) -> None:
-    context.world.deploy(backend=backend, workers=1, request_plane=plane, environment=ONE_AND_TWO)
+    context.world.deploy(backend=backend, workers=1, request_plane=plane, engine_request_limit=1, request_queue_limit=2)
 
 
 @given("a {backend:Backend} deployment with {workers:d} workers whose logs are structured")
