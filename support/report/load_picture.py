@@ -131,7 +131,7 @@ def _latencies(axis: Any, frame: pl.DataFrame, begin: float) -> None:
     if done.height:
         axis.set_yscale("log")
         axis.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=4)
-    axis.set_title("milliseconds from when a request was due, of answers that completed")
+    axis.set_title("milliseconds from due, of completed answers")
 
 
 def _counted(axis: Any, samples: Path | None, begin: float) -> None:
@@ -165,9 +165,9 @@ def _phases(axes: Sequence[Any], marks: Marks, begin: float) -> None:
         until = end if fault.end is None else max(fault.end, fault.begin + 0.02)
         for axis in axes:
             axis.axvline(fault.begin - begin, color=_PURPLE, lw=1.6)
-            axis.axvspan(
-                fault.begin - begin, until - begin, facecolor=_PURPLE, alpha=0.18, hatch="////", edgecolor=_PURPLE, lw=0
-            )
+            window = fault.begin - begin, until - begin
+            axis.axvspan(*window, facecolor=_PURPLE, alpha=0.12, lw=0)
+            axis.axvspan(*window, facecolor="none", hatch="///", edgecolor=_PURPLE, alpha=0.35, lw=0)
     words = "; ".join(f"{fault.target} {fault.name} at {fault.begin - begin:.1f} s" for fault in marks.faults)
     if words:
         axes[-1].annotate(words, (0, -0.62), xycoords="axes fraction", fontsize=8, color="#7a3b63")
