@@ -144,7 +144,7 @@ BREAKS |= {
     "refuses-late": refusals(lambda status, body: (status, body), seconds=1.5),
     "breaks-at-a-refusal": partial(behind, BreaksOnce),
     "is-never-idle": never_idle,
-    "turns-nobody-away": partial(started_with, environment=()),
+    "turns-nobody-away": partial(started_with, busy_decode_blocks=None, engine_request_limit=None),
     "has-one-worker": partial(started_with, workers=1),
     "counts-no-rejection": partial(frozen_counters, "rejection"),
     "counts-a-token-more": partial(behind, CountsOneMore),
