@@ -22,6 +22,11 @@ _LEFT_OUT = re.compile(
 )
 
 
+def slug(name: str) -> str:
+    """A scenario's name as that of its folder: lower case, words joined by "-", at most 100 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:100]
+
+
 class Evidence:
     """Writes below `folder`, which is made with the first file. Call it in a step or hook of the scenario."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
 import signal
 import sys
@@ -19,12 +18,14 @@ from behave.tag_expression import make_tag_expression
 from support import tags
 from support.deployment import Target
 from support.errors import SpecsError, Unavailable, UsageError
+from support.evidence import slug
 from support.known_defects import expect_known_defects
 from support.local import lab
 from support.local.scratch import insist_on_room
 from support.local.target import LocalTarget
 from support.report.allure_results import ReportFormatter
 from support.report.html import build
+from support.report.summary_page import write_summary
 from support.settings import Settings, guide_environment
 from support.setup.programs import add_system_programs_to_path
 from support.waiting import scale_deadlines
@@ -44,8 +45,11 @@ class _Report(ReportFormatter):
     def close(self) -> None:
         super().close()
         try:
-            page = build(self.run.results, self.run.settings.log_dir / "report.html", environment=self.run.facts())
+            log_dir = self.run.settings.log_dir
+            page = build(self.run.results, log_dir / "report.html", environment=self.run.facts())
             print(f"report: {page}")
+            if loads := write_summary(log_dir):
+                print(f"loads: {loads}")
         except (SpecsError, OSError) as error:
             print(f"specs: no report: {error}", file=sys.stderr)
 
@@ -72,7 +76,7 @@ class Run:
 
     def folder_of(self, scenario: Scenario) -> Path:
         """A folder of its own for a scenario, named after it."""
-        name = base = _slug(scenario.name)
+        name = base = slug(scenario.name)
         number = 1
         while name in self._folders:
             number += 1
@@ -198,7 +202,3 @@ def _hold(log_dir: Path) -> IO[str]:
             f"cannot write to {log_dir} ({failure.strerror}): make room or give -D log_dir=FOLDER"
         ) from None
     return held
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:100]

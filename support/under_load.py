@@ -104,13 +104,19 @@ class UnderLoad:
         """Let the load go on until it is answered as before the last fault, or for so many seconds after it."""
         at = self._journal.marks[-1].began_at if self._journal.marks else self._phases[0][1]
         left = within + (at - time.monotonic()) / scaled(1) + STEADY_WINDOW
+        self._write_marks()
         with suppress(NotWithin):  # what was seen is for RecoveryTimeChecker to say
             eventually(
-                lambda: Results(self.folder).steady_after(at + self._load.clock_offset) is not None,
+                lambda: self._as_before(at + self._load.clock_offset),
                 within=max(left, 0.0),
                 describe="requests are answered as before",
                 interval=0.25,
             )
+
+    def _as_before(self, at: float) -> bool:
+        """Of requests that still wait nobody knows how they will end: only what was due before them counts."""
+        until = self._load.progress.oldest + self._load.clock_offset
+        return Results(self.folder).recovery(at, until=until).as_before is not None
 
     def finish(self, *, recovery: float) -> ValidationContext:
         """Go on for `recovery` seconds, end the load, and give what was seen. Called again, it gives the same.

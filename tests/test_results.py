@@ -75,18 +75,6 @@ def test_silence_is_the_longest_wait_for_any_sign_of_life(tmp_path: Path) -> Non
     assert Results(folder(tmp_path / "b", [record(0, 0.0), ending])).overall.max_silence_ms == 7000
 
 
-def test_recovery_is_when_every_later_request_is_answered(tmp_path: Path) -> None:
-    made = [failed(i, 2 + i * 0.5) if 0 < i < 5 else record(i, 2 + i * 0.5) for i in range(30)]
-    results = Results(folder(tmp_path, made, phases=THREE, fault=2.0))
-    assert results.first_success_after(BEGIN + 2) == pytest.approx(0.5)
-    assert results.steady_after(BEGIN + 2) == pytest.approx(2.5)
-
-
-def test_a_lull_between_errors_is_no_recovery(tmp_path: Path) -> None:
-    made = [failed(i, 2 + i * 0.5) if i % 8 == 7 else record(i, 2 + i * 0.5) for i in range(30)]
-    assert Results(folder(tmp_path, made, phases=THREE, fault=2.0)).steady_after(BEGIN + 2) is None
-
-
 def test_what_was_never_sent_is_missed(tmp_path: Path) -> None:
     plan = LoadPlan(base_url="http://f", model="m", clients=3, requests_per_client=2)
     made = [record(client, turn * 1.0, turn=turn) for client in range(2) for turn in range(2)]

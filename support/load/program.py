@@ -45,6 +45,8 @@ class Shard:
         self._go: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._how = "done"
+        self._waiting: dict[str, float] = {}
+        """When requests that have not ended were due, by their ids."""
         self.told = {"started": 0, "ended": 0, "completed": 0, "failed": 0, "cancelled": 0, "tokens": 0}
 
     async def run(self) -> None:
@@ -62,7 +64,7 @@ class Shard:
             task.cancel()
         self._lines.close()
         self._write_end()
-        self._tell({**self.told, "over": True})
+        self._tell({**self.told, "oldest": None, "over": True})
         await self._client.aclose()
 
     # What is sent, and when.
@@ -116,6 +118,7 @@ class Shard:
         words = " ".join(prompt)
         self.told["started"] += 1
         asked = Asked(str(uuid.uuid4()), self._body(words, max_tokens), "", due)
+        self._waiting[asked.request_id] = due
         answer = await exchange(self._client, self._url, asked, deadline=self._plan.deadline)
         self._lines.add(
             line(
@@ -141,6 +144,7 @@ class Shard:
         return {"model": plan.model, **said, "max_tokens": max_tokens, **how, **plan.extra}
 
     def _count(self, answer: Answer) -> None:
+        del self._waiting[answer.record.request_id]
         self.told["ended"] += 1
         self.told["tokens"] += len(answer.record.chunks)
         kind = {"completed": "completed", "cancelled": "cancelled"}.get(answer.record.status, "failed")
@@ -185,7 +189,7 @@ class Shard:
         never = asyncio.Event()
         while True:
             self._lines.flush()
-            self._tell(self.told)
+            self._tell({**self.told, "oldest": min(self._waiting.values(), default=None)})
             with suppress(TimeoutError):
                 await asyncio.wait_for(never.wait(), TELLS_EVERY)
 

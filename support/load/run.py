@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -36,16 +37,22 @@ class Progress:
     failed: int = 0
     cancelled: int = 0
     tokens: int = 0
+    oldest: float = math.inf
+    """When the request was due that waits longest for its end (CLOCK_MONOTONIC); infinite when none does."""
 
     @property
     def in_flight(self) -> int:
         return self.started - self.ended
 
     def __add__(self, other: Progress) -> Progress:
-        return Progress(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+        counted = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
+        return Progress(**counted, oldest=min(self.oldest, other.oldest))
 
     def __str__(self) -> str:
         return f"{self.ended} of {self.started} requests have ended, {self.failed} of them failed"
+
+
+COUNTS = tuple(one.name for one in fields(Progress) if one.name != "oldest")
 
 
 class LoadRun:
@@ -208,7 +215,8 @@ class _Shard:
             if said.get("ready"):
                 self.ready.set()
                 continue
-            self.progress = Progress(**{one.name: said[one.name] for one in fields(Progress)})
+            oldest = math.inf if said["oldest"] is None else said["oldest"]
+            self.progress = Progress(**{name: said[name] for name in COUNTS}, oldest=oldest)
             self._said_over = self._said_over or said.get("over", False)
 
     def _hear_trouble(self) -> None:

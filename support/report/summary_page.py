@@ -7,13 +7,13 @@ colour says, a word or a shape says too (colours: Okabe and Ito).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from support.errors import UsageError
+from support.evidence import slug
 from support.report.load_history import Past, remember
 from support.report.load_sketches import HATCHING, course, trend
 from support.report.outcome import KNOWN_DEFECT
@@ -22,7 +22,7 @@ from support.results import Measures, Results
 PAGE = "load-summary.html"
 _MARKS = {"passed": "✓", "failed": "✗", "broken": "!", "known defect": "≈", "skipped": "-"}
 _BEFORE = ("scenario", "answers over time", "phase", "requests", "answered")
-_AFTER = ("steady after", "tokens lost", "earlier runs, p99")
+_AFTER = ("recovered after", "tokens lost", "earlier runs, p99")
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,8 @@ def _verdicts(results: Path) -> dict[str, tuple[str, str]]:
         told = json.loads(file.read_text())
         message = str((told.get("statusDetails") or {}).get("message", ""))
         verdict = "known defect" if message.startswith(KNOWN_DEFECT) else str(told["status"])
-        found[_slug(told["name"])] = (str(told["name"]), verdict)
+        found[slug(told["name"])] = (str(told["name"]), verdict)
     return found
-
-
-def _slug(name: str) -> str:
-    """As the folders of scenarios are named."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:100]
 
 
 def _told(folder: Path, verdicts: dict[str, tuple[str, str]]) -> _Told:
@@ -101,7 +96,7 @@ def _begun(results: Results) -> float:
 
 def _recovery(results: Results) -> float | None:
     faults = results.marks.faults
-    return results.steady_after(faults[-1].begin) if faults else None
+    return results.recovery(faults[-1].begin).as_before if faults else None
 
 
 def _page(loads: Sequence[_Told], past: Sequence[Past]) -> str:
@@ -135,7 +130,7 @@ def _headline(loads: Sequence[_Told]) -> str:
 
 
 def _body(load: _Told, past: Sequence[Past]) -> str:
-    verdict = f'<span class="{_slug(load.verdict)}">{_MARKS.get(load.verdict, "?")} {load.verdict or "unknown"}</span>'
+    verdict = f'<span class="{slug(load.verdict)}">{_MARKS.get(load.verdict, "?")} {load.verdict or "unknown"}</span>'
     name = f"{verdict}<br><b>{escape(load.title)}</b>"
     if load.results is None:
         return f'<tbody><tr><td class="name">{name}</td><td colspan="11">{escape(load.why)}</td></tr></tbody>'
@@ -177,9 +172,9 @@ def _milliseconds(value: float | None) -> str:
 _NOTE = (
     "Latencies count from when a request was due; percentiles are pooled over requests: of the whole answer, of those "
     "that completed; of the first token, of those that had one. A request belongs to the phase that it lies in; those "
-    "that cross a border (→) are told apart. Steady after: from the last fault until every later request was answered, "
-    "for 5 seconds at least; not seen: the load ended before. Green: answered; hatched red: not; purple line: a fault. "
-    "Earlier runs: a ring is a run that did not pass."
+    "that cross a border (→) are told apart. Recovered after: from the last fault until every later request was "
+    "answered, and as quickly as before it, for 5 seconds at least; not seen: the load ended before. Green: answered; "
+    "hatched red: not; purple line: a fault. Earlier runs: a ring is a run that did not pass."
 )
 _STYLE = """
 body{font:13px/1.35 Helvetica,Arial,sans-serif;color:#222;margin:24px;max-width:1280px}

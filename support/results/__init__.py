@@ -3,6 +3,16 @@
 from support.results.measures import Limits, Measures
 from support.results.overflow import process_overflow_recovery_test, summary
 from support.results.read import load_frame
-from support.results.results import STEADY_WINDOW, Results
+from support.results.recovery import STEADY_WINDOW, Recovery
+from support.results.results import Results
 
-__all__ = ["STEADY_WINDOW", "Limits", "Measures", "Results", "load_frame", "process_overflow_recovery_test", "summary"]
+__all__ = [
+    "STEADY_WINDOW",
+    "Limits",
+    "Measures",
+    "Recovery",
+    "Results",
+    "load_frame",
+    "process_overflow_recovery_test",
+    "summary",
+]

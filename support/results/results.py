@@ -13,10 +13,8 @@ from support.load.plan import due_until
 from support.marks import FILE, Marks
 from support.results.measures import Limits, Measures, expressions, gap_bin, measures
 from support.results.read import LoadFolder, flaws, insist, load_frame
+from support.results.recovery import Recovery, recovery
 
-STEADY_WINDOW = 5.0
-"""Seconds in which every request must be answered for the service to be called steady. Dynamo 1.4.2 spares a killed
-worker for 2.6 s and then tries it again: a shorter window would take that for the end of the trouble."""
 _ALL = "all"
 
 
@@ -166,36 +164,23 @@ class Results:
         last = float(rows.get_column("due").max())  # type: ignore[arg-type]
         return begin, last + 1e-6
 
-    # How it recovered. Times are those of the records, answers are seconds after `at`.
+    # How it recovered.
 
-    def first_success_after(self, at: float) -> float | None:
-        """Until the first answer completed that was due after that."""
-        good = (pl.col("status") == "completed") & (pl.col("due") >= at)
-        ended = self.folder.frame.filter(good).select(pl.col("end").min()).collect().item()
-        return None if ended is None else float(ended - at)
-
-    def steady_after(self, at: float) -> float | None:
-        """Until the begin of the first second from which on every request that was due was answered in full."""
-        later = self.folder.frame.filter(pl.col("due") >= at).select("due", "status").sort("due").collect()
-        if not later.height:
-            return None
-        bad = later.filter(pl.col("status") != "completed").get_column("due")
-        last_bad = bad.max() if bad.len() else None
-        good = later if last_bad is None else later.filter(pl.col("due") > last_bad)
-        if not good.height or good.get_column("due").max() - good.get_column("due").min() < STEADY_WINDOW:  # type: ignore[operator]
-            return None
-        return 0.0 if last_bad is None else float(good.get_column("due").min() - at)  # type: ignore[operator]
+    def recovery(self, at: float, *, until: float | None = None) -> Recovery:
+        """What became of requests that were due after `at` (and before `until`)."""
+        return recovery(self.frame, at, until=until)
 
     def as_dict(self) -> dict[str, Any]:
         """All of it for JSON: the measures of the whole, and below their names those of each phase."""
-        at = self.marks.faults[-1].begin if self.marks.faults else None
+        seen = self.recovery(self.marks.faults[-1].begin) if self.marks.faults else None
         return {
             **dataclasses.asdict(self.overall),
             "never_sent": self.never_sent,
             "unfinished": self.unfinished,
             "duplicated": self.duplicated,
             "truncated": list(self.folder.truncated),
-            "first_success_s": None if at is None else self.first_success_after(at),
-            "steady_success_s": None if at is None else self.steady_after(at),
+            "first_success_s": seen and seen.first_success,
+            "steady_success_s": seen and seen.steady,
+            "as_before_s": seen and seen.as_before,
             **{name: dataclasses.asdict(part) for name, part in self.phases.items()},
         }

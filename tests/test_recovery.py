@@ -1,0 +1,87 @@
+"""How long a load took until it was answered as before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.results import Recovery, Results
+from tests.made_records import BEGIN, THREE, failed, folder, record
+
+FAULT = BEGIN + 2
+
+
+def seen(path: Path, made: list[dict[str, Any]], *, until: float | None = None) -> Recovery:
+    """Of a load with a fault 2 seconds after its begin."""
+    return Results(folder(path, made, phases=THREE, fault=2.0)).recovery(FAULT, until=until)
+
+
+def every(seconds: float, count: int, *, slow: range = range(0), took: float = 3.0) -> list[dict[str, Any]]:
+    """So many requests of half a second, one every so often; those with a number in `slow` took longer."""
+    return [record(i, i * seconds, took if i in slow else 0.5) for i in range(count)]
+
+
+def test_it_is_when_every_later_request_is_answered(tmp_path: Path) -> None:
+    before = [record(100 + i, i * 0.5) for i in range(3)]
+    made = [failed(i, 2 + i * 0.5) if 0 < i < 5 else record(i, 2 + i * 0.5) for i in range(30)]
+    recovered = seen(tmp_path, before + made)
+    assert recovered.first_success == pytest.approx(0.5)
+    assert recovered.steady == recovered.as_before == pytest.approx(2.5)
+    assert recovered.usual_ms == pytest.approx(500)
+
+
+def test_a_lull_between_errors_is_none(tmp_path: Path) -> None:
+    made = [failed(i, 2 + i * 0.5) if i % 8 == 7 else record(i, 2 + i * 0.5) for i in range(30)]
+    recovered = seen(tmp_path, made)
+    assert recovered.steady is recovered.as_before is None
+
+
+def test_late_answers_are_no_recovery_although_each_was_whole(tmp_path: Path) -> None:
+    """As of a worker that is frozen for 4 seconds and goes on."""
+    recovered = seen(tmp_path, every(0.1, 200, slow=range(20, 60)))
+    assert recovered.steady == 0.0
+    assert recovered.as_before == pytest.approx(4.0)
+
+
+def test_answers_that_stay_slow_are_none(tmp_path: Path) -> None:
+    recovered = seen(tmp_path, every(0.1, 200, slow=range(20, 200)))
+    assert recovered.steady == 0.0
+    assert recovered.as_before is None
+
+
+@pytest.mark.parametrize(("slow", "as_before"), [(range(50, 51), 0.0), (range(50, 52), 4.0)])
+def test_one_late_answer_in_ten_is_noise_and_two_are_a_slow_second(
+    slow: range, as_before: float, tmp_path: Path
+) -> None:
+    assert seen(tmp_path, every(0.1, 200, slow=slow)).as_before == pytest.approx(as_before)
+
+
+@pytest.mark.parametrize(("took", "as_before"), [(0.99, 0.0), (1.01, 4.0)])
+def test_late_is_more_than_twice_as_long_as_before(took: float, as_before: float, tmp_path: Path) -> None:
+    made = every(0.1, 200, slow=range(50, 60), took=took)
+    assert seen(tmp_path, made).as_before == pytest.approx(as_before)
+
+
+def test_of_short_answers_a_quarter_of_a_second_more_is_noise(tmp_path: Path) -> None:
+    made = [record(i, i * 0.1, 0.2 if i in range(50, 60) else 0.01) for i in range(200)]
+    assert seen(tmp_path, made).as_before == 0.0
+
+
+def test_without_a_baseline_only_success_is_judged(tmp_path: Path) -> None:
+    made = every(0.1, 200, slow=range(20, 60))
+    recovered = Results(folder(tmp_path, made)).recovery(FAULT)
+    assert recovered.as_before == recovered.steady == 0.0
+    assert recovered.usual_ms is None
+
+
+def test_what_was_due_after_the_oldest_that_waits_says_nothing_yet(tmp_path: Path) -> None:
+    made = every(0.1, 200)
+    assert seen(tmp_path / "a", made).as_before == 0.0
+    assert seen(tmp_path / "b", made, until=FAULT + 3).as_before is None
+
+
+def test_no_request_after_the_fault_is_none(tmp_path: Path) -> None:
+    recovered = seen(tmp_path, every(0.1, 15))
+    assert recovered.first_success is recovered.steady is recovered.as_before is None
