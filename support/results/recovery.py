@@ -1,8 +1,9 @@
 """How long a load took, after something happened, to be answered as before.
 
 A second is *as before* when each of its requests was answered in full, and at most one in ten took much longer than
-before: more than twice what nine in ten took in the phase STANDARD, and at least `SLACK_MS` more. One slow answer is
-noise, a slow second is not. Seconds are whole ones after the fault, and a request belongs to that in which it was due.
+before: more than three times what nine in ten took in the phase STANDARD, and at least `SLACK_MS` more. One slow answer
+is noise, and so is a machine that others use too; a backlog or a worker that does not answer is not. Seconds are whole
+ones after the fault, and a request belongs to that in which it was due.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from support.waiting import scaled
+
 STEADY_WINDOW = 5.0
 """Seconds in which every request must be answered for the service to be called steady. Dynamo 1.4.2 spares a killed
 worker for 2.6 s and then tries it again: a shorter window would take that for the end of the trouble."""
 USUAL = 0.9
 """Nine in ten: the share of answers by which "before" and "slow" are judged."""
 SLACK_MS = 250.0
+"""Scaled by the run's timeout_scale, as what answers may take more is."""
 _GOOD = pl.col("status") == "completed"
 
 
@@ -41,7 +45,7 @@ def recovery(frame: pl.LazyFrame, at: float, *, until: float | None = None) -> R
     if until is not None:
         later = later.filter(pl.col("due") < until)
     usual = _usual(frame)
-    limit = float("inf") if usual is None else usual + max(usual, SLACK_MS)
+    limit = float("inf") if usual is None else usual + scaled(max(2 * usual, SLACK_MS))
     seconds = (
         later.group_by((pl.col("due") - at).floor().alias("second"))
         .agg(
