@@ -61,7 +61,7 @@ def folder(
     """Write a load of these records; phases and the time of a kill are seconds after BEGIN."""
     path.mkdir(parents=True, exist_ok=True)
     lines = list(records)
-    plan = plan or LoadPlan(base_url="http://frontend", model="m", clients=len({one["client"] for one in lines}) or 1)
+    plan = plan or _plan(lines)
     (path / "load.json").write_text(json.dumps({"schema": 2, "clock_offset": 0.0, "plan": plan.to_json()}))
     (path / "records-0000.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     (path / "end-0000.json").write_text(json.dumps({"started": len(lines), "ended": len(lines), "how": how}))
@@ -70,6 +70,13 @@ def folder(
     if marked:
         Marks(phases=marked, faults=faults).write(path)
     return path
+
+
+def _plan(lines: list[dict[str, Any]]) -> LoadPlan:
+    """Of which nobody owes a request, so that what lacks is a hole between those that are there."""
+    clients = {one["client"] for one in lines}
+    turns = min((max(one["turn"] for one in lines if one["client"] == each) + 1 for each in clients), default=1)
+    return LoadPlan(base_url="http://frontend", model="m", clients=len(clients) or 1, requests_per_client=turns)
 
 
 THREE = (("STANDARD", 0.0, 2.0), ("OVERFLOW", 2.0, 4.0), ("RECOVERY", 4.0, 20.0))

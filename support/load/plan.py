@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import random
@@ -142,6 +143,15 @@ def arrivals(plan: LoadPlan) -> Iterator[Arrival]:
     if plan.trace is not None:
         yield from _traced(Path(plan.trace))
         return
+    for number, due in enumerate(times(plan)):
+        yield Arrival(number, due, lengths(plan, number))
+
+
+def times(plan: LoadPlan) -> Iterator[float]:
+    """When each session of an open loop is due, seconds after its begin."""
+    if plan.trace is not None:
+        yield from (arrival.due for arrival in _traced(Path(plan.trace)))
+        return
     assert plan.rate is not None
     chance = random.Random(f"arrivals {plan.seed}")
     number, due = 0, 0.0
@@ -149,7 +159,7 @@ def arrivals(plan: LoadPlan) -> Iterator[Arrival]:
         due += chance.expovariate(plan.rate / plan.turns_per_session)
         if plan.duration is not None and due >= plan.duration:
             return
-        yield Arrival(number, due, lengths(plan, number))
+        yield due
         number += 1
 
 
@@ -164,12 +174,7 @@ def lengths(plan: LoadPlan, client: int, turn: int = 0) -> tuple[tuple[int, int]
 
 def due_until(plan: LoadPlan, seconds: float) -> int:
     """How many sessions of an open loop were due in its first so many seconds."""
-    count = 0
-    for arrival in arrivals(plan):
-        if arrival.due > seconds:
-            break
-        count += 1
-    return count
+    return sum(1 for _ in itertools.takewhile(lambda due: due <= seconds, times(plan)))
 
 
 def _traced(path: Path) -> Iterator[Arrival]:

@@ -1,21 +1,22 @@
-"""What is measured of a set of requests, and how polars computes it in one pass."""
+"""What is measured of a set of requests, and how it is counted batch by batch, in memory that does not grow."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any
 
 import polars as pl
 
 from support.errors import UsageError
+from support.results.histogram import Histogram
+from support.results.read import OUTCOME
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-GAP_GRAIN = 0.01
-"""Gaps are counted in bins that are 1 percent wide, so that any number of them fits: so exact are their percentiles."""
-_LEAST_GAP = 0.001  # ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,11 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Measures:
-    """Of a set of requests. Latencies count from when a request was due; None where there is nothing to measure."""
+    """Of a set of requests. Latencies count from when a request was due; None where there is nothing to measure.
+
+    Counts and longest ones are exact. Percentiles are pooled over all requests (or gaps) and within 0.1 percent of the
+    exact ones (`histogram.GRAIN`).
+    """
 
     requests: int
     completed: int
@@ -81,39 +86,140 @@ class Measures:
     """Of requests that cross a border of phases."""
 
 
-def expressions(limits: Limits) -> list[pl.Expr]:
-    """Aggregates over `latency_ms`, `ttft_ms` and the columns of the records."""
-    completed = pl.col("status") == "completed"
-    latency = pl.col("latency_ms").filter(completed)
-    rejected = pl.col("latency_ms").filter(pl.col("error_class") == "http_status")
+class Tally:
+    """Of a set of requests, added to batch by batch."""
+
+    COLUMNS = (
+        "due",
+        "end",
+        "status",
+        "http_status",
+        "error_class",
+        "tokens",
+        "gaps_ms",
+        "last_gap_ms",
+        "lost",
+        "repeated",
+        "stray",
+    )
+    """Of the records; `add` needs `latency_ms` and `ttft_ms` beside them."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.longest: dict[str, float] = {}
+        self.histograms = {name: Histogram() for name in _DURATIONS}
+        self.first, self.last = float("inf"), float("-inf")
+
+    def add(self, batch: pl.DataFrame, limits: Limits) -> None:
+        """batch: `COLUMNS`, `latency_ms` and `ttft_ms`; at least one row."""
+        row = batch.select(*_counted(limits), *_longest(), pl.col("due").min(), pl.col("end").max()).row(0, named=True)
+        self.first, self.last = min(self.first, row.pop("due")), max(self.last, row.pop("end"))
+        for name in _LONGEST:
+            self._stretch(name, row.pop(name))
+        self.counts.update(row)
+        if row["requests"] > row["completed"] + row["cancelled"]:
+            failed = batch.select("status", "error_class", "http_status").filter(pl.col("status") == "error")
+            self.errors.update(dict(failed.group_by(OUTCOME.alias("outcome")).len().iter_rows()))
+        for name, durations in _DURATIONS.items():
+            values = batch.select(durations.drop_nulls()).to_series()
+            if values.len():
+                self.histograms[name].add(values.to_numpy())
+
+    def __add__(self, other: Tally) -> Tally:
+        both = Tally()
+        both.counts, both.errors = self.counts + other.counts, self.errors + other.errors
+        both.histograms = {name: one + other.histograms[name] for name, one in self.histograms.items()}
+        both.first, both.last = min(self.first, other.first), max(self.last, other.last)
+        both.longest = dict(self.longest)
+        for name, value in other.longest.items():
+            both._stretch(name, value)
+        return both
+
+    def _stretch(self, name: str, value: float | None) -> None:
+        if value is not None:
+            self.longest[name] = max(value, self.longest.get(name, value))
+
+    @property
+    def seconds(self) -> float:
+        """From the first that was due to the last end."""
+        return max(self.last - self.first, 0.0)
+
+    def measures(self, *, seconds: float, crossing: bool = False) -> Measures:
+        """seconds: that these requests took, for rates."""
+        span = max(seconds, 0.001)
+        told: dict[str, Any] = {name: self.counts[name] for name in _COUNTS}
+        told |= {name: self.longest.get(name) for name in _LONGEST}
+        for name, wanted in _WANTED.items():
+            found = self.histograms[name].percentiles(PERCENTILES[each] for each in wanted)
+            told |= {f"{each}_{name}_ms": value for each, value in zip(wanted, found, strict=True)}
+        return Measures(
+            **told,
+            success_rate=100 * told["completed"] / told["requests"] if told["requests"] else 0.0,
+            errors=dict(sorted(self.errors.items())),
+            requests_per_second=told["requests"] / span,
+            goodput_rps=self.counts["good"] / span,
+            crossing=crossing,
+        )
+
+
+def together(tallies: Iterable[Tally]) -> Tally:
+    """Of all their requests."""
+    return reduce(add, tallies) if (tallies := list(tallies)) else Tally()
+
+
+_COMPLETED = pl.col("status") == "completed"
+_DURATIONS = {
+    "latency": pl.col("latency_ms").filter(_COMPLETED),
+    "ttft": pl.col("ttft_ms"),
+    "gap": pl.col("gaps_ms").explode(empty_as_null=False),
+    "rejected": pl.col("latency_ms").filter(pl.col("error_class") == "http_status"),
+}
+_WANTED = {
+    "latency": tuple(PERCENTILES),
+    "ttft": tuple(PERCENTILES),
+    "gap": ("p50", "p99"),
+    "rejected": ("p50", "p99"),
+}
+_LONGEST = ("max_latency_ms", "max_ttft_ms", "max_gap_ms", "max_silence_ms")
+_COUNTS = (
+    "requests",
+    "completed",
+    "cancelled",
+    "hung",
+    "tokens",
+    "tokens_lost",
+    "tokens_repeated",
+    "tokens_stray",
+    "unjudged",
+)
+
+
+def _counted(limits: Limits) -> list[pl.Expr]:
     return [
         pl.len().alias("requests"),
-        completed.sum().alias("completed"),
+        _COMPLETED.sum().alias("completed"),
         (pl.col("status") == "cancelled").sum().alias("cancelled"),
         (pl.col("error_class") == "timeout").sum().alias("hung"),
-        *(latency.quantile(q, "linear").alias(f"{name}_latency_ms") for name, q in PERCENTILES.items()),
-        latency.max().alias("max_latency_ms"),
-        *(pl.col("ttft_ms").quantile(q, "linear").alias(f"{name}_ttft_ms") for name, q in PERCENTILES.items()),
-        pl.col("ttft_ms").max().alias("max_ttft_ms"),
-        pl.max_horizontal(pl.col("gaps_ms").list.max().max(), pl.col("last_gap_ms").max()).alias("max_gap_ms"),
-        pl.max_horizontal(
-            pl.col("gaps_ms").list.max().max(),
-            pl.col("last_gap_ms").max(),
-            pl.coalesce("ttft_ms", "latency_ms").max(),
-        ).alias("max_silence_ms"),
-        rejected.quantile(0.5, "linear").alias("p50_rejected_ms"),
-        rejected.quantile(0.99, "linear").alias("p99_rejected_ms"),
         _good(limits).sum().alias("good"),
         pl.col("tokens").sum(),
         *(pl.col(name).sum().alias(f"tokens_{name}") for name in ("lost", "repeated", "stray")),
-        (pl.col("lost").is_null() & completed).sum().alias("unjudged"),
-        pl.col("due").min().alias("first"),
-        pl.col("end").max().alias("last"),
+        (pl.col("lost").is_null() & _COMPLETED).sum().alias("unjudged"),
+    ]
+
+
+def _longest() -> list[pl.Expr]:
+    gap = pl.max_horizontal(_DURATIONS["gap"].max(), pl.col("last_gap_ms").max())
+    return [
+        pl.col("latency_ms").filter(_COMPLETED).max().alias("max_latency_ms"),
+        pl.col("ttft_ms").max().alias("max_ttft_ms"),
+        gap.alias("max_gap_ms"),
+        pl.max_horizontal(gap, pl.coalesce("ttft_ms", "latency_ms").max()).alias("max_silence_ms"),
     ]
 
 
 def _good(limits: Limits) -> pl.Expr:
-    good = pl.col("status") == "completed"
+    good = _COMPLETED
     if limits.latency_ms is not None:
         good &= pl.col("latency_ms") <= limits.latency_ms
     if limits.ttft_ms is not None:
@@ -121,34 +227,3 @@ def _good(limits: Limits) -> pl.Expr:
     if limits.gap_ms is not None:
         good &= pl.col("gaps_ms").list.max().fill_null(0.0) <= limits.gap_ms
     return good
-
-
-def gap_bin() -> pl.Expr:
-    """The bin of one gap."""
-    return (pl.col("gaps_ms").clip(lower_bound=_LEAST_GAP).log(1 + GAP_GRAIN)).floor().cast(pl.Int32).alias("bin")
-
-
-def gap_percentile(bins: pl.DataFrame, share: float) -> float | None:
-    """From (bin, len) rows, sorted by bin: the middle of the bin in which the percentile lies, in ms."""
-    if not bins.height:
-        return None
-    upto = bins.get_column("len").cum_sum()
-    index = int(upto.search_sorted(math.ceil(share * upto[-1])))
-    return round(float((1 + GAP_GRAIN) ** (bins.get_column("bin")[min(index, bins.height - 1)] + 0.5)), 3)
-
-
-def measures(row: Mapping[str, Any], errors: Mapping[str, int], gaps: pl.DataFrame, *, seconds: float) -> Measures:
-    """From one row of aggregates. seconds: that these requests took, for rates."""
-    names = {one.name for one in dataclasses.fields(Measures)}
-    kept = {name: value for name, value in row.items() if name in names}
-    span = max(seconds, 0.001)
-    return Measures(
-        **kept,
-        success_rate=100 * row["completed"] / row["requests"] if row["requests"] else 0.0,
-        errors=errors,
-        p50_gap_ms=gap_percentile(gaps, 0.5),
-        p99_gap_ms=gap_percentile(gaps, 0.99),
-        requests_per_second=row["requests"] / span,
-        goodput_rps=row["good"] / span,
-        crossing=" to " in str(row.get("phase", "")),
-    )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from support.errors import UsageError
-from support.results.measures import Limits
+from support.results.measures import Limits, together
 from support.results.results import Results
 from support.scenarios import PHASES
 
@@ -45,8 +43,7 @@ def _whole(told: dict[str, dict[str, Any]], parts: list[Results]) -> dict[str, A
     """Of loads in folders of their own: counts are added up, the percentile is pooled over their requests."""
     requests = sum(part["requests"] for part in told.values())
     completed = sum(part["completed"] for part in told.values())
-    done = pl.concat([part.frame.filter(pl.col("status") == "completed").select("latency_ms") for part in parts])
-    pooled = done.select(pl.col("latency_ms").quantile(0.99, "linear")).collect().item()
+    pooled = together(part.tally for part in parts).measures(seconds=1).p99_latency_ms
     return {
         "requests": requests,
         "completed": completed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,8 @@ from support.load.plan import SCHEMA, LoadPlan
 COLUMNS: dict[str, Any] = {
     "schema": pl.Int64,
     "load": pl.String,
-    "shard": pl.Int64,
     "client": pl.Int64,
     "turn": pl.Int64,
-    "request_id": pl.String,
-    "max_tokens": pl.Int64,
     "due": pl.Float64,
     "start": pl.Float64,
     "first_token": pl.Float64,
@@ -36,6 +33,18 @@ COLUMNS: dict[str, Any] = {
     "stray": pl.Int64,
 }
 """Those that results need; the rest of a line is for people."""
+LATENCY = (pl.col("end") - pl.col("due")) * 1000
+TTFT = (pl.col("first_token") - pl.col("due")) * 1000
+OUTCOME = (
+    pl.when(pl.col("status") != "error")
+    .then("status")
+    .when(pl.col("error_class") == "http_status")
+    .then(pl.format("http {}", "http_status"))
+    .otherwise(pl.coalesce("error_class", "status"))
+)
+"""How a request ended: "completed", "cancelled", "timeout", "http 503", ..."""
+FLAWS = ("other_schema", "other_load", "backwards")
+_BLOCK = 1 << 20
 _EARLY = 0.001
 """Seconds by which a request may go out before it is due: a timer's grain."""
 
@@ -63,14 +72,14 @@ def load_frame(log_dir: Path) -> LoadFolder:
         raise UsageError(f"{log_dir} is mixed: it has the records of {len(files)} shards, its load had {plan.shards}")
     full = [file for file in files if file.stat().st_size]
     half = [file.name for file in full if not _ends_whole(file)]
-    frames = [pl.scan_ndjson(_whole_lines(file) if file.name in half else file, schema=COLUMNS) for file in full]
+    frames = [_whole_lines(file) if file.name in half else pl.scan_ndjson(file, schema=COLUMNS) for file in full]
     frame = pl.concat(frames) if frames else pl.LazyFrame(schema=COLUMNS)
     ends = [json.loads(file.read_text()) for file in sorted(log_dir.glob("end-*.json"))]
     return LoadFolder(log_dir, plan, float(described["clock_offset"]), frame, half, ends)
 
 
-def insist(folder: LoadFolder, seen: dict[str, Any]) -> None:
-    """UsageError for records that contradict themselves. seen: what `flaws` counted."""
+def insist(folder: LoadFolder, seen: Mapping[str, int]) -> None:
+    """UsageError for records that contradict themselves. seen: how many have each of the `FLAWS`."""
     if seen["other_schema"]:
         raise UsageError(
             f"{folder.path} has {seen['other_schema']} records of another schema; this version reads {SCHEMA}"
@@ -84,7 +93,7 @@ def insist(folder: LoadFolder, seen: dict[str, Any]) -> None:
 
 
 def flaws(plan: LoadPlan) -> list[pl.Expr]:
-    """What `insist` looks at, over all records."""
+    """Whether a record has each of the `FLAWS`."""
     backwards = (
         (pl.col("end") < pl.col("start"))
         | (pl.col("start") < pl.col("due") - _EARLY)
@@ -92,9 +101,9 @@ def flaws(plan: LoadPlan) -> list[pl.Expr]:
         | (pl.col("first_token") > pl.col("end"))
     )
     return [
-        (pl.col("schema") != SCHEMA).sum().alias("other_schema"),
-        (pl.col("load") != plan.name).sum().alias("other_load"),
-        backwards.fill_null(value=False).sum().alias("backwards"),
+        (pl.col("schema") != SCHEMA).alias("other_schema"),
+        (pl.col("load") != plan.name).alias("other_load"),
+        backwards.alias("backwards"),
     ]
 
 
@@ -112,10 +121,12 @@ def _described(log_dir: Path) -> dict[str, Any]:
     return described
 
 
-def _whole_lines(file: Path) -> bytes:
-    """Without the last one, which is only half there; polars reads these from memory."""
-    data = file.read_bytes()
-    return data[: data.rfind(b"\n") + 1]
+def _whole_lines(file: Path) -> pl.LazyFrame:
+    """Without the last one, which is only half there: scan_ndjson would refuse the file for it."""
+    with file.open("rb") as opened:
+        whole = sum(block.count(b"\n") for block in iter(lambda: opened.read(_BLOCK), b""))
+    lines = pl.scan_lines(file, name="line", n_rows=whole)
+    return lines.select(pl.col("line").str.json_decode(pl.Struct(COLUMNS))).unnest("line")
 
 
 def _ends_whole(file: Path) -> bool:

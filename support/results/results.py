@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from support.load.plan import due_until
+from support.errors import UsageError
 from support.marks import FILE, Marks
-from support.results.measures import Limits, Measures, expressions, gap_bin, measures
-from support.results.read import LoadFolder, flaws, insist, load_frame
+from support.results.measures import Limits, Measures, Tally, together
+from support.results.read import FLAWS, LATENCY, OUTCOME, TTFT, LoadFolder, flaws, insist, load_frame
 from support.results.recovery import Recovery, recovery
+from support.results.sent import Turns
 
-_ALL = "all"
+BATCH = 50_000
+"""Records that are looked at at a time: what makes memory bounded."""
 
 
 class Results:
@@ -38,78 +42,79 @@ class Results:
 
         phase: where [due, end] lies inside one; else the two that it crosses, "STANDARD to OVERFLOW"; "" outside all.
         """
-        http = pl.format("http {}", pl.col("http_status"))
-        error = pl.when(pl.col("error_class") == "http_status").then(http).otherwise(pl.col("error_class"))
+        number = self._phase_number()
         return self.folder.frame.with_columns(
-            ((pl.col("end") - pl.col("due")) * 1000).alias("latency_ms"),
-            ((pl.col("first_token") - pl.col("due")) * 1000).alias("ttft_ms"),
-            pl.when(pl.col("status") == "error").then(error).otherwise(pl.col("status")).alias("outcome"),
-            self._phase().alias("phase"),
+            LATENCY.alias("latency_ms"),
+            TTFT.alias("ttft_ms"),
+            OUTCOME.alias("outcome"),
+            number.replace_strict(dict(enumerate(self._phase_names())), return_dtype=pl.String).alias("phase"),
         )
 
-    def _phase(self) -> pl.Expr:
-        begun, ended = self._phase_of("due"), self._phase_of("end")
-        return pl.when(begun == ended).then(begun).otherwise(pl.format("{} to {}", begun, ended))
+    def _phase_names(self) -> list[str]:
+        """By `_phase_number`."""
+        names = ["", *(phase.name for phase in self.marks.phases)]
+        return [begun if begun == ended else f"{begun} to {ended}" for begun in names for ended in names]
 
-    def _phase_of(self, column: str) -> pl.Expr:
-        found = pl.lit("")
+    def _phase_number(self) -> pl.Expr:
+        return self._place("due") * (len(self.marks.phases) + 1) + self._place("end")
+
+    def _place(self, column: str) -> pl.Expr:
+        """0 outside all phases, else 1, 2, ..."""
+        found = pl.lit(0, dtype=pl.UInt8)
         for index, phase in enumerate(self.marks.phases):
             # What ended after the last phase was let end then.
             last = column == "end" and index == len(self.marks.phases) - 1
             inside = pl.col(column) >= phase.begin
-            found = (
-                pl.when(inside if last else inside & (pl.col(column) < phase.end))
-                .then(pl.lit(phase.name))
-                .otherwise(found)
-            )
+            number = pl.lit(index + 1, dtype=pl.UInt8)
+            found = pl.when(inside if last else inside & (pl.col(column) < phase.end)).then(number).otherwise(found)
         return found
 
     def _compute(self) -> None:
-        """Everything in one go over the file."""
-        frame = self.frame
-        numbers = expressions(self._limits)
-        gaps = frame.select("phase", pl.col("gaps_ms")).explode("gaps_ms", empty_as_null=False).with_columns(gap_bin())
-        whole, parts, outcomes, bins = pl.collect_all(
-            [
-                frame.select(*numbers, *flaws(self.folder.plan), pl.col("request_id").n_unique().alias("ids")),
-                frame.group_by("phase").agg(numbers),
-                frame.group_by("phase", "outcome").len(),
-                gaps.group_by("phase", "bin").len(),
-            ],
-            engine="streaming",
+        """Everything in one go over the file, in batches: what is kept of them does not grow but for `Turns`."""
+        tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        turns, seen, names = Turns(self.folder.plan), Counter[str](), self._phase_names()
+        needed = self.folder.frame.select(
+            *flaws(self.folder.plan),
+            *(pl.col(name) for name in (*Tally.COLUMNS, "client", "turn")),
+            LATENCY.alias("latency_ms"),
+            TTFT.alias("ttft_ms"),
+            self._phase_number().alias("phase"),
         )
-        row = whole.row(0, named=True)
-        insist(self.folder, row)
-        self.duplicated = int(row["requests"] - row["ids"])
-        self.overall: Measures = self._measures(row, outcomes, bins, seconds=(row["last"] or 0) - (row["first"] or 0))
+        try:
+            for batch in needed.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming"):
+                seen.update(batch.select(pl.col(FLAWS).sum()).row(0, named=True))
+                insist(self.folder, seen)
+                turns.add(batch)
+                for number, part in _by_phase(batch):
+                    tallies[names[number]].add(part, self._limits)
+        except pl.exceptions.PolarsError as broken:
+            raise UsageError(f"the records in {self.folder.path} cannot be read: {broken}") from broken
+        turns.settle()
+        self._turns = turns
+        self.tally = together(tallies.values())
+        self.overall: Measures = self.tally.measures(seconds=self.tally.seconds)
+        begun = sorted((name for name in tallies if name), key=lambda name: tallies[name].first)
         self.phases: dict[str, Measures] = {
-            part["phase"]: self._measures(
-                part,
-                outcomes.filter(pl.col("phase") == part["phase"]),
-                bins.filter(pl.col("phase") == part["phase"]),
-                seconds=self._seconds(part),
-            )
-            for part in parts.sort("first").iter_rows(named=True)
-            if part["phase"]
+            name: tallies[name].measures(seconds=self._seconds(name, tallies[name]), crossing=" to " in name)
+            for name in begun
         }
 
-    def _seconds(self, part: dict[str, Any]) -> float:
-        lasted = [phase.end - phase.begin for phase in self.marks.phases if phase.name == part["phase"]]
-        return lasted[0] if lasted else float(part["last"] - part["first"])
-
-    def _measures(self, row: dict[str, Any], outcomes: pl.DataFrame, bins: pl.DataFrame, *, seconds: float) -> Measures:
-        totals = outcomes.group_by("outcome").agg(pl.col("len").sum()).sort("outcome")
-        errors = {name: count for name, count in totals.iter_rows() if name not in ("completed", "cancelled")}
-        gaps = bins.group_by("bin").agg(pl.col("len").sum()).sort("bin")
-        return measures(row, errors, gaps, seconds=seconds)
+    def _seconds(self, name: str, tally: Tally) -> float:
+        lasted = [phase.end - phase.begin for phase in self.marks.phases if phase.name == name]
+        return lasted[0] if lasted else tally.seconds
 
     # What was not recorded.
+
+    @property
+    def duplicated(self) -> int:
+        """Records of a turn of a client that is there already."""
+        return self._turns.duplicated
 
     @property
     def unfinished(self) -> int:
         """Requests that were sent and have no record. Of a shard that was killed nobody knows (`killed`)."""
         started = sum(int(end["started"]) for end in self.folder.ends)
-        return 0 if self.killed else started - self.overall.requests
+        return 0 if self.killed else started - self._turns.distinct
 
     @property
     def killed(self) -> bool:
@@ -118,51 +123,9 @@ class Results:
 
     @cached_property
     def never_sent(self) -> int:
-        """Requests that were due and have no record: holes among the turns, clients or sessions that lack."""
-        seen = self.folder.frame.group_by("client").agg(
-            pl.len().alias("there"), (pl.col("turn").max() + 1).alias("turns")
-        )
-        clients = seen.collect(engine="streaming")
-        holes = int((clients.get_column("turns") - clients.get_column("there")).sum())
-        return holes + self._absent(clients)
-
-    def _absent(self, clients: pl.DataFrame) -> int:
-        plan = self.folder.plan
-        if plan.rate is None and plan.trace is None:
-            if plan.requests_per_client is not None and not self._stopped:
-                return plan.clients * plan.requests_per_client - int(clients.get_column("turns").sum())
-            return plan.clients - clients.height
-        return max(0, self._due_sessions() - clients.height)
-
-    @property
-    def _stopped(self) -> bool:
-        return any(end["how"] != "done" for end in self.folder.ends)
-
-    def _due_sessions(self) -> int:
-        """By the schedule, up to the last request that was sent: after it the load was stopped."""
-        first, last = self._span()
-        if last is None:
-            return 0
-        if not self._stopped and not self.killed:
-            return due_until(self.folder.plan, float("inf"))
-        return due_until(self.folder.plan, last - first)
-
-    def _span(self) -> tuple[float, float | None]:
-        """When the load began, and when the last session that was sent was due."""
-        turns = self.folder.frame.filter(pl.col("turn") == 0).sort("client")
-        rows = turns.select("client", "due").collect()
-        if not rows.height:
-            return 0.0, None
-        from support.load.plan import arrivals
-
-        number = rows.get_column("client")[0]
-        begin = rows.get_column("due")[0]
-        for arrival in arrivals(self.folder.plan):
-            if arrival.number == number:
-                begin -= arrival.due
-                break
-        last = float(rows.get_column("due").max())  # type: ignore[arg-type]
-        return begin, last + 1e-6
+        """Requests that were due and were not sent, as far as it can be known (`Turns.never_sent`)."""
+        done = all(end["how"] == "done" for end in self.folder.ends)
+        return self._turns.never_sent(done=done, killed=self.killed, unfinished=max(0, self.unfinished))
 
     # How it recovered.
 
@@ -184,3 +147,9 @@ class Results:
             "as_before_s": seen and seen.as_before,
             **{name: dataclasses.asdict(part) for name, part in self.phases.items()},
         }
+
+
+def _by_phase(batch: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+    numbers = batch.get_column("phase").unique()
+    for number in numbers:
+        yield number, batch if numbers.len() == 1 else batch.filter(pl.col("phase") == number)

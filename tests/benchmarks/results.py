@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,8 @@ BEGIN = 1_800_000_000.0
 RATE = 1000.0  # requests a second
 CLIENTS = 1000
 PART = 100_000  # records that are made at a time
+CUT = "the stream ended without a finish reason"
+REFUSED = '{"message":"Service temporarily unavailable: all workers are busy","type":"Service Unavailable","code":529}'
 
 
 def main() -> None:
@@ -68,11 +71,15 @@ def report(told: dict[str, list[dict[str, float]]]) -> None:
 
 
 def bare(folder: Path) -> None:
-    """Read every column that results need."""
-    file = folder / "records-0000.jsonl"
-    columns = [pl.col(name).max() for name in COLUMNS if name != "gaps_ms"]
-    longest = pl.col("gaps_ms").list.max().max()
-    pl.scan_ndjson(file, schema=COLUMNS).select(*columns, longest).collect(engine="streaming")
+    """Read every column that results need, and touch each: the least that any answer from this file costs."""
+    columns = [_touched(pl.col(name), kind) for name, kind in COLUMNS.items()]
+    pl.scan_ndjson(folder / "records-0000.jsonl", schema=COLUMNS).select(columns).collect(engine="streaming")
+
+
+def _touched(column: pl.Expr, kind: pl.DataType) -> pl.Expr:
+    if kind == pl.String:
+        return column.str.len_bytes().sum()
+    return column.list.len().sum() if kind == pl.List(pl.Float64) else column.sum()
 
 
 def ours(folder: Path) -> None:
@@ -133,43 +140,61 @@ def make(folder: Path, records: int, chunks: int) -> None:
 
 
 def _part(first: int, count: int, chunks: int, chance: np.random.Generator) -> pl.DataFrame:
+    """Lines as `support.load.lines` writes them: every column, in its order."""
     number = np.arange(first, first + count)
-    due = BEGIN + number / RATE
+    due = BEGIN + (number + chance.random(count)) / RATE
+    start = due + chance.uniform(5e-5, 4e-4, count)
     took = chance.lognormal(-0.5, 0.4, count)
-    gaps = np.round(chance.lognormal(3, 0.8, (count, chunks - 1)), 3)
-    good = pl.col("status") == "completed"
-    made = pl.DataFrame(
+    drawn = pl.DataFrame(
         {
-            "schema": np.full(count, SCHEMA),
-            "load": ["main"] * count,
-            "shard": np.zeros(count, dtype=np.int64),
-            "client": number % CLIENTS,
-            "turn": number // CLIENTS,
-            "request_id": [f"{each:032x}" for each in number * 2654435761],
-            "endpoint": ["completions"] * count,
-            "prompt_tokens": np.full(count, 5),
-            "max_tokens": np.full(count, chunks),
+            "number": number,
+            "request_id": [str(uuid.UUID(bytes=chance.bytes(16), version=4)) for _ in range(count)],
             "due": due,
-            "start": due + 0.0002,
-            "first_token": due + took / 4,
-            "end": due + took,
-            "status": np.where(number % 100 == 7, "error", "completed"),
-            "gaps_ms": gaps,
-            "last_gap_ms": gaps[:, 0],
-            "finish_reason": ["length"] * count,
-            "worker": [None] * count,
-        },
-        schema_overrides={"worker": pl.String},
+            "start": start,
+            "headers": start + took / 8,
+            "first_token": start + took / 4,
+            "end": start + took,
+            "gaps_ms": np.round(chance.lognormal(3, 0.8, (count, chunks - 1)), 3),
+            "last_gap_ms": np.round(chance.lognormal(-1, 0.5, count), 3),
+        }
     )
-    return made.with_columns(
-        pl.when(good).then(200).otherwise(529).alias("http_status"),
-        pl.when(good).then(None).otherwise(pl.lit("http_status")).alias("error_class"),
-        pl.when(good).then(chunks).otherwise(0).alias("tokens"),
-        pl.when(good).then("first_token").alias("first_token"),
-        pl.when(good).then("last_gap_ms").alias("last_gap_ms"),
-        pl.col("gaps_ms").arr.to_list(),
-        *(pl.lit(0).alias(name) for name in ("lost", "repeated", "stray")),
-    )
+    refused, cut = pl.col("number") % 100 == 7, pl.col("number") % 1000 == 13
+    got = pl.when(~refused)
+    told = {
+        "schema": pl.lit(SCHEMA),
+        "load": pl.lit("main"),
+        "shard": pl.lit(0),
+        "client": pl.col("number") % CLIENTS,
+        "turn": pl.col("number") // CLIENTS,
+        "request_id": pl.col("request_id"),
+        "endpoint": pl.lit("completions"),
+        "stream": pl.lit(value=True),
+        "model": pl.lit("counting-model"),
+        "prompt_tokens": pl.lit(5),
+        "max_tokens": pl.lit(chunks),
+        "due": pl.col("due"),
+        "start": pl.col("start"),
+        "headers": pl.col("headers"),
+        "first_token": got.then("first_token"),
+        "end": pl.col("end"),
+        "status": pl.when(refused | cut).then(pl.lit("error")).otherwise(pl.lit("completed")),
+        "http_status": got.then(200).otherwise(529),
+        "error_class": pl.when(refused).then(pl.lit("http_status")).when(cut).then(pl.lit("truncated")),
+        "error": pl.when(refused).then(pl.lit(REFUSED)).when(cut).then(pl.lit(CUT)),
+        "finish_reason": pl.when(~refused & ~cut).then(pl.lit("length")),
+        "done_mark": ~refused & ~cut,
+        "tokens": got.then(chunks).otherwise(0),
+        "usage_prompt": got.then(5),
+        "usage_completion": got.then(chunks),
+        "gaps_ms": got.then(pl.col("gaps_ms").arr.to_list()).otherwise(pl.lit([], dtype=pl.List(pl.Float64))),
+        "last_gap_ms": got.then("last_gap_ms"),
+        "lost": pl.lit(0),
+        "repeated": pl.lit(0),
+        "stray": pl.when(cut).then(1).otherwise(0),
+        "text": pl.when(cut).then(pl.lit("t17 t18 t19 t21 t22 t23 t24 t25")),
+        "worker": pl.lit(None),
+    }
+    return drawn.select(**told)
 
 
 def _options() -> argparse.Namespace:
