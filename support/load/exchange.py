@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +12,11 @@ from typing import Any
 import httpx
 import orjson
 
-from support.records import Chunk, ErrorClass, RequestRecord
+from support.records import ErrorClass, RequestRecord
 from support.streams import EventParser, Piece, error_text, read_answer, read_body, read_event
 
-_PARSE_AT = 256
-"""Events that are parsed together while a long stream goes on, so that its bytes do not pile up."""
 _BEGIN, _END, _DONE = b"data: ", b"\n\n", b"data: [DONE]\n\n"
+_BETWEEN = _END + _BEGIN
 
 
 @dataclass(slots=True)
@@ -30,86 +30,112 @@ class Asked:
 
 
 class Answer:
-    """Bytes of an answer as they come; what they mean is found out in bulk, later."""
+    """An answer as it comes, of which its record is made: the transport's sink.
+
+    Its chunks are in `times` (CLOCK_MONOTONIC, seconds) and `texts`, not among the record's: a million objects
+    that live for a while would stop the process for a moment each time that Python looks for cycles.
+    """
 
     def __init__(self, record: RequestRecord) -> None:
         self.record = record
+        self.times: list[float] = []
+        self.texts: list[str] = []
         self.worker: str | None = None
-        self._times: list[float] = []
-        self._parts: list[bytes] = []
         self._events = EventParser()
         self._trouble: tuple[ErrorClass, str] | None = None
-        self._chunks = record.chunks
+        self._body: list[bytes] = []
+        self._body_at = 0.0
 
-    def take(self, at: float, data: bytes) -> None:
-        """The transport's sink."""
-        self._times.append(at)
-        self._parts.append(data)
-        if len(self._parts) >= _PARSE_AT and self.record.stream:
-            self._parse()
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
 
-    def end(self, status: int, failure: tuple[ErrorClass, str] | None, *, cancelled: bool = False) -> RequestRecord:
-        """The record, finished. failure: of the transport, if it failed."""
+    @property
+    def gaps(self) -> list[float]:
+        """Seconds between one chunk and the next."""
+        return list(map(operator.sub, self.times[1:], self.times))
+
+    def headed(self, at: float, status: int) -> None:
+        self.record.headers_at = at
+        self.record.http_status = status
+
+    def take(self, times: Sequence[float], parts: Sequence[bytes]) -> None:
+        if self.record.stream and self.record.http_status == httpx.codes.OK:
+            self._parse(times, parts)
+        else:
+            self._body += parts
+            self._body_at = times[-1]
+
+    def ended(self, at: float) -> None:
+        self.record.ended_at = at
+
+    def finish(self, failure: tuple[ErrorClass, str] | None, *, cancelled: bool = False) -> None:
+        """Finish the record. failure: of the transport, if it failed."""
         record = self.record
-        record.ended_at = time.monotonic()
-        record.http_status = status or None
-        if status == httpx.codes.OK and record.stream:
-            self._parse()
-        elif status:
-            self._body(status)
-        record.first_token_at = record.chunks[0].at if record.chunks else None
+        record.ended_at = record.ended_at or time.monotonic()
+        if record.http_status and not (record.stream and record.http_status == httpx.codes.OK):
+            self._read_body(record.http_status)
+        record.first_token_at = self.times[0] if self.times else None
         if cancelled:
             record.status = "cancelled"
-        elif trouble := self._trouble or failure or _missing(record):
+        elif trouble := self._trouble or failure or self._missing():
             record.status = "error"
             record.error_class, record.error = trouble
         else:
             record.status = "completed"
-        return record
 
-    def _body(self, status: int) -> None:
-        body = b"".join(self._parts).decode(errors="replace")
+    def _read_body(self, status: int) -> None:
+        body = b"".join(self._body).decode(errors="replace")
         if status == httpx.codes.OK:
-            self._say(read_body(body), self._times[-1] if self._times else time.monotonic())
+            self._say(read_body(body), self._body_at or time.monotonic())
         else:
             self._trouble = "http_status", f"{status}: {error_text(body)}"
 
-    def _parse(self) -> None:
-        times, parts = self._times, self._parts
-        self._times, self._parts = [], []
-        if not self._parse_plain(times, parts):
-            for at, part in zip(times, parts, strict=True):
-                for event in self._events.feed(part):
-                    self._say(read_event(event), at)
+    def _parse(self, times: Sequence[float], parts: Sequence[bytes]) -> None:
+        """Together if they are of the usual form; else by halves, so that one that is not costs little."""
+        if parts[-1] == _DONE and len(parts) > 1:
+            self._parse(times[:-1], parts[:-1])
+            times, parts = times[-1:], parts[-1:]
+        if not self._events.pending and self._parse_plain(times, parts):
+            return
+        if len(parts) == 1:
+            for event in self._events.feed(parts[0]):
+                self._say(read_event(event), times[0])
+            return
+        middle = len(parts) // 2
+        self._parse(times[:middle], parts[:middle])
+        self._parse(times[middle:], parts[middle:])
 
     def _parse_plain(self, times: Sequence[float], parts: Sequence[bytes]) -> bool:
         """The usual case, at a fraction of the cost: every part is one whole event with one line of JSON."""
-        if self._events.pending:
+        data = b"".join(parts)
+        count = len(parts)
+        if not data.startswith(_BEGIN) or data.count(b"\n") != 2 * count or data.count(_BETWEEN) != count - 1:
             return False
-        done = bool(parts) and parts[-1] == _DONE
-        wanted = parts[:-1] if done else parts
-        for part in wanted:
-            if not (part.startswith(_BEGIN) and part.endswith(_END)) or part.count(b"\n") != 2:
-                return False
+        if not all([part.endswith(_END) for part in parts]):  # a list is faster here than a generator
+            return False
         try:
-            objects = orjson.loads(b"[" + b",".join([part[6:-2] for part in wanted]) + b"]")
+            objects = orjson.loads(b"[%s]" % data[len(_BEGIN) : -len(_END)].replace(_BETWEEN, b","))
             pieces = [_plain_text(told) or read_answer(told) for told in objects]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             return False
-        for at, piece, told in zip(times, pieces, objects, strict=False):
+        if len(pieces) != count:
+            return False
+        for at, piece, told in zip(times, pieces, objects, strict=True):
             if isinstance(piece, str):
-                self._chunks.append(Chunk(at=at, text=piece))
+                self.times.append(at)
+                self.texts.append(piece)
             else:
                 self._say(piece, at)
             if "nvext" in told:
                 self.worker = _worker(told["nvext"]) or self.worker
-        self.record.done_mark = self.record.done_mark or done
         return True
 
     def _say(self, piece: Piece, at: float) -> None:
         record = self.record
         if piece.text:
-            self._chunks.append(Chunk(at=at, text=piece.text))
+            self.times.append(at)
+            self.texts.append(piece.text)
         if piece.finish_reason is not None:
             record.finish_reason = piece.finish_reason
         if piece.usage is not None:
@@ -117,6 +143,16 @@ class Answer:
         record.done_mark = record.done_mark or piece.done
         if piece.error_class and not self._trouble:
             self._trouble = piece.error_class, piece.error or "(no text)"
+
+    def _missing(self) -> tuple[ErrorClass, str] | None:
+        """What an answer lacks that its HTTP says is whole."""
+        record = self.record
+        missing = [] if record.finish_reason else ["a finish reason"]
+        if record.stream and not record.done_mark:
+            missing.append("[DONE]")
+        if not missing and not self.texts:
+            missing.append("a token")
+        return ("truncated", f"the answer ended without {' and without '.join(missing)}") if missing else None
 
 
 def _plain_text(told: Any) -> str | None:
@@ -128,24 +164,21 @@ def _plain_text(told: Any) -> str | None:
     return text if text and not choice.get("delta", choice).get("reasoning_content") else None
 
 
-async def exchange(client: httpx.AsyncClient, url: str, asked: Asked, *, deadline: float | None) -> Answer:
+async def exchange(client: httpx.AsyncClient, url: httpx.URL, asked: Asked, *, deadline: float | None) -> Answer:
     """Send it and wait for its end, however it ends; it is over at the deadline (seconds after it was due).
 
     When the task is cancelled, the record is ended as cancelled and given all the same.
     """
     answer = Answer(_record(asked, url))
-    headers = {"content-type": "application/json", "accept-encoding": "identity", "x-request-id": asked.request_id}
     failure: tuple[ErrorClass, str] | None = None
-    status, cancelled = 0, False
+    cancelled = False
     try:
         async with asyncio.timeout_at(None if deadline is None else _loop_time(asked.due + deadline)):
-            request = client.stream(
-                "POST", url, content=orjson.dumps(asked.body), headers=headers, extensions={"sink": answer.take}
-            )
-            async with request as response:
-                status = response.status_code
-                answer.record.headers_at = time.monotonic()
+            response = await client.send(_request(url, asked, answer), stream=True)
+            try:
                 await response.aread()
+            finally:
+                await response.aclose()
     except TimeoutError:
         failure = "timeout", f"not ended {deadline:g} s after it was due"
     except httpx.ConnectError as error:
@@ -156,14 +189,20 @@ async def exchange(client: httpx.AsyncClient, url: str, asked: Asked, *, deadlin
         failure = "reset", str(error)
     except asyncio.CancelledError:
         cancelled = True
-    answer.end(status, failure, cancelled=cancelled)
+    answer.finish(failure, cancelled=cancelled)
     return answer
 
 
-def _record(asked: Asked, url: str) -> RequestRecord:
+def _request(url: httpx.URL, asked: Asked, answer: Answer) -> httpx.Request:
+    """Built by hand: what a client of httpx does for it costs as much as all the rest of a short request."""
+    headers = {"content-type": "application/json", "accept-encoding": "identity", "x-request-id": asked.request_id}
+    return httpx.Request("POST", url, headers=headers, content=orjson.dumps(asked.body), extensions={"sink": answer})
+
+
+def _record(asked: Asked, url: httpx.URL) -> RequestRecord:
     return RequestRecord(
         request_id=asked.request_id,
-        endpoint=url.partition("/v1/")[2],
+        endpoint=url.path.partition("/v1/")[2],
         stream=bool(asked.body.get("stream")),
         model=str(asked.body["model"]),
         max_tokens=int(asked.body["max_tokens"]),
@@ -174,16 +213,6 @@ def _record(asked: Asked, url: str) -> RequestRecord:
 
 def _loop_time(at: float) -> float:
     return asyncio.get_running_loop().time() + at - time.monotonic()
-
-
-def _missing(record: RequestRecord) -> tuple[ErrorClass, str] | None:
-    """What an answer lacks that its HTTP says is whole."""
-    missing = [] if record.finish_reason else ["a finish reason"]
-    if record.stream and not record.done_mark:
-        missing.append("[DONE]")
-    if not missing and not record.chunks:
-        missing.append("a token")
-    return ("truncated", f"the answer ended without {' and without '.join(missing)}") if missing else None
 
 
 def _worker(nvext: Any) -> str | None:

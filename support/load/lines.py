@@ -51,8 +51,8 @@ def line(
 ) -> bytes:
     """One request's line. due: on CLOCK_MONOTONIC, as the record's times; offset: to seconds since the epoch."""
     record = answer.record
-    chunks = record.chunks
-    words = record.text.split()
+    times = answer.times
+    words = answer.text.split()
     end = record.ended_at or record.started_at
     told: dict[str, Any] = {
         "schema": SCHEMA,
@@ -77,11 +77,11 @@ def line(
         "error": record.error,
         "finish_reason": record.finish_reason,
         "done_mark": record.done_mark,
-        "tokens": len(chunks) if record.stream else len(words),
+        "tokens": len(times) if record.stream else len(words),
         "usage_prompt": record.usage.prompt_tokens if record.usage else None,
         "usage_completion": record.usage.completion_tokens if record.usage else None,
-        "gaps_ms": [round(gap * 1000, 3) for gap in record.gaps],
-        "last_gap_ms": round((end - chunks[-1].at) * 1000, 3) if chunks else None,
+        "gaps_ms": [round(gap * 1000, 3) for gap in answer.gaps],
+        "last_gap_ms": round((end - times[-1]) * 1000, 3) if times else None,
         **_judged(words, prompt, record.max_tokens, whole=record.status == "completed", known=continuity),
         "worker": answer.worker,
     }

@@ -40,7 +40,7 @@ class Shard:
         self._plan, self._number, self._folder, self._offset = plan, number, folder, clock_offset
         self._lines = Lines(folder / f"records-{number:04}.jsonl")
         self._client = httpx.AsyncClient(transport=LoadTransport(), trust_env=False, timeout=None)
-        self._url = f"{plan.base_url.rstrip('/')}/v1/{plan.endpoint}"
+        self._url = httpx.URL(f"{plan.base_url.rstrip('/')}/v1/{plan.endpoint}")
         self._over = asyncio.Event()
         self._go: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,7 +108,7 @@ class Shard:
                 return
             said += prompt_of(prompt_tokens, self._chance(arrival.number, turn), arrival.blocks)
             answer = await self._one(arrival.number, turn, due, said, max_tokens)
-            said += answer.record.text.split()
+            said += answer.text.split()
             due = time.monotonic() + self._plan.think
 
     def _chance(self, client: int, turn: int) -> random.Random:
@@ -146,7 +146,7 @@ class Shard:
     def _count(self, answer: Answer) -> None:
         del self._waiting[answer.record.request_id]
         self.told["ended"] += 1
-        self.told["tokens"] += len(answer.record.chunks)
+        self.told["tokens"] += len(answer.times)
         kind = {"completed": "completed", "cancelled": "cancelled"}.get(answer.record.status, "failed")
         self.told[kind] += 1
 

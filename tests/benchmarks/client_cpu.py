@@ -99,9 +99,9 @@ def load_client(url: str, streams: int, chunks: int) -> int:
     async def one(client: httpx.AsyncClient) -> int:
         body = {"model": "m", "max_tokens": chunks, "stream": True}
         asked = Asked("0", body, "", time.monotonic())
-        answer = await exchange(client, f"{url}/v1/chat/completions", asked, deadline=300)
+        answer = await exchange(client, httpx.URL(f"{url}/v1/chat/completions"), asked, deadline=300)
         assert answer.record.status == "completed", answer.record.error
-        return len(answer.record.chunks)
+        return len(answer.times)
 
     async def together() -> int:
         async with httpx.AsyncClient(transport=LoadTransport(), trust_env=False, timeout=None) as client:
