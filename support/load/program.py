@@ -44,9 +44,11 @@ class Shard:
         self._over = asyncio.Event()
         self._go: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._finishing = asyncio.Lock()
         self._how = "done"
         self._waiting: dict[str, float] = {}
         """When requests that have not ended were due, by their ids."""
+        self._sent_until: float | None = None
         self.told = {"started": 0, "ended": 0, "completed": 0, "failed": 0, "cancelled": 0, "tokens": 0}
 
     async def run(self) -> None:
@@ -54,6 +56,7 @@ class Shard:
         hearing = asyncio.create_task(self._hear())
         self._tell({"ready": True})
         begin = await self._go
+        self._spent_before = time.process_time()
         telling = asyncio.create_task(self._tell_on())
         telling.add_done_callback(self._finished)
         sending = asyncio.create_task(self._send_all(begin))
@@ -71,10 +74,11 @@ class Shard:
 
     async def _send_all(self, begin: float) -> None:
         if self._plan.duration is not None:
-            asyncio.get_running_loop().call_later(begin + self._plan.duration - time.monotonic(), self._over.set)
+            asyncio.get_running_loop().call_later(begin + self._plan.duration - time.monotonic(), self._send_no_more)
         if self._plan.rate is None and self._plan.trace is None:
             for client in range(self._number, self._plan.clients, self._plan.shards):
                 self._start(self._closed(client, begin))
+                await asyncio.sleep(0)  # a thousand begin one by one, and what comes for the first is read meanwhile
             return
         for arrival in arrivals(self._plan):
             if arrival.number % self._plan.shards != self._number:
@@ -82,12 +86,14 @@ class Shard:
             if await self._over_before(begin + arrival.due):
                 return
             self._start(self._session(arrival, begin))
+            await asyncio.sleep(0)
 
     async def _over_before(self, at: float) -> bool:
         """Wait until then; True when nothing more is to be sent."""
         while not self._over.is_set() and (left := at - time.monotonic()) > 0:  # a timer may be a millisecond early
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._over.wait()
         return self._over.is_set()
 
     async def _closed(self, client: int, begin: float) -> None:
@@ -120,6 +126,16 @@ class Shard:
         asked = Asked(str(uuid.uuid4()), self._body(words, max_tokens), "", due)
         self._waiting[asked.request_id] = due
         answer = await exchange(self._client, self._url, asked, deadline=self._plan.deadline)
+        try:
+            async with self._finishing:  # one in each turn of the loop: sockets are read between one and the next
+                await asyncio.sleep(0)
+                self._finish(answer, client, turn, due, prompt)
+        except asyncio.CancelledError:
+            self._finish(answer, client, turn, due, prompt)
+        return answer
+
+    def _finish(self, answer: Answer, client: int, turn: int, due: float, prompt: list[str]) -> None:
+        answer.finish()
         self._lines.add(
             line(
                 answer,
@@ -134,7 +150,6 @@ class Shard:
             )
         )
         self._count(answer)
-        return answer
 
     def _body(self, words: str, max_tokens: int) -> dict[str, Any]:
         plan = self._plan
@@ -172,18 +187,22 @@ class Shard:
                 self._go.set_result(float(value))
             elif name == "stop":
                 self._how = "stopped"
-                self._over.set()
+                self._send_no_more()
             else:
                 break
         self._abort()
 
     def _abort(self) -> None:
         self._how = "aborted"
-        self._over.set()
+        self._send_no_more()
         if not self._go.done():
             self._go.set_result(time.monotonic())
         for task in self._tasks:
             task.cancel()
+
+    def _send_no_more(self) -> None:
+        self._over.set()
+        self._sent_until = self._sent_until or time.monotonic()
 
     async def _tell_on(self) -> None:
         never = asyncio.Event()
@@ -198,7 +217,13 @@ class Shard:
             os.write(1, json.dumps({"at": time.monotonic(), **what}).encode() + b"\n")
 
     def _write_end(self) -> None:
-        told = {**self.told, "how": self._how, "at": time.monotonic() + self._offset}
+        told = {
+            **self.told,
+            "how": self._how,
+            "at": time.monotonic() + self._offset,
+            "sent_until": None if self._sent_until is None else self._sent_until + self._offset,
+            "cpu_seconds": round(time.process_time() - self._spent_before, 3),
+        }
         (self._folder / f"end-{self._number:04}.json").write_text(json.dumps(told))
 
 
@@ -213,6 +238,7 @@ def main() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a descriptor for each stream
     os.set_blocking(1, False)
+    gc.freeze()  # what was imported stays
     gc.set_threshold(100_000)  # a record's objects go without it; looking for cycles costs a tenth of the time
     uvloop.run(_main(Path(sys.argv[1]), int(sys.argv[2])))
 

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.client_cpu [--rounds 5] [--streams 32] [--chunks 400]
 
 All read the same streams of the same server, which has a process of its own and writes prepared bytes at a pace that
-every client keeps up with, so that each read brings one chunk. Each client runs in a process of its own; its cost is
+every client keeps up with, so that each read brings one chunk. Streams are out of step with each other by as much for
+every client, however fast it began them: it is woken as often as the others. Each client runs in a process of its own; its cost is
 the kernel's account of that process (user and system) from the first request on, without start and imports.
 Rounds go through all clients in turn, so that a busy machine is busy for all of them.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import multiprocessing
 import os
@@ -36,6 +38,7 @@ from support.load.exchange import Asked, exchange
 from support.load.transport import LoadTransport
 
 PACE = 0.005  # seconds between two chunks of one stream
+GOLDEN = 0.618  # streams begin at so much of a pace after each other: spread evenly, whatever their number
 TOKEN = (
     b'data: {"id":"cmpl-0123456789","object":"chat.completion.chunk","created":1700000000,"model":"m",'
     b'"choices":[{"index":0,"delta":{"role":"assistant","content":" 12345"},"finish_reason":null}]}\n\n'
@@ -100,7 +103,7 @@ def load_client(url: str, streams: int, chunks: int) -> int:
         body = {"model": "m", "max_tokens": chunks, "stream": True}
         asked = Asked("0", body, "", time.monotonic())
         answer = await exchange(client, httpx.URL(f"{url}/v1/chat/completions"), asked, deadline=300)
-        assert answer.record.status == "completed", answer.record.error
+        assert answer.finish().status == "completed", answer.record.error
         return len(answer.times)
 
     async def together() -> int:
@@ -188,9 +191,12 @@ class Server:
 class _Streaming(asyncio.Protocol):
     """Answers whatever comes with one stream after another."""
 
+    _numbers = itertools.count()
+
     def __init__(self, chunks: int) -> None:
         self._chunks = chunks
         self._left = 0
+        self._due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without being a subclass
@@ -200,7 +206,13 @@ class _Streaming(asyncio.Protocol):
             return  # a head; its body follows
         self._left = self._chunks
         self._transport.write(HEAD)
-        asyncio.get_running_loop().call_later(PACE, self._next)
+        beat = asyncio.get_running_loop().time() // PACE
+        self._due = (beat + next(self._numbers) * GOLDEN % 1) * PACE
+        self._later()
+
+    def _later(self) -> None:
+        self._due += PACE
+        asyncio.get_running_loop().call_at(self._due, self._next)
 
     def _next(self) -> None:
         if self._transport.is_closing():
@@ -210,7 +222,7 @@ class _Streaming(asyncio.Protocol):
             return
         self._left -= 1
         self._transport.write(FRAME)
-        asyncio.get_running_loop().call_later(PACE, self._next)
+        self._later()
 
 
 def _serve(chunks: int, parent: Connection) -> None:
