@@ -4,9 +4,9 @@
 
 All read the same streams of the same server, which has a process of its own and writes prepared bytes at a pace that
 every client keeps up with, so that each read brings one chunk. Streams are out of step with each other by as much for
-every client, however fast it began them: it is woken as often as the others. Each client runs in a process of its own; its cost is
-the kernel's account of that process (user and system) from the first request on, without start and imports.
-Rounds go through all clients in turn, so that a busy machine is busy for all of them.
+every client, however fast it began them: it is woken as often as the others. Each client runs in a process of its own;
+its cost is the kernel's account of that process (user and system) from the first request on, without start and
+imports. Rounds go through all clients in turn, so that a busy machine is busy for all of them.
 """
 
 from __future__ import annotations
