@@ -61,6 +61,9 @@ SUCCEEDED = Counter(
 BEGUN_ANSWERS = Counter("answers that have begun", "frontend", "dynamo_frontend_time_to_first_token_seconds_count")
 """Requests, streamed or not, of which a frontend has seen the first token."""
 
+TOKEN_WAITS = "counting_engine_token_seconds"
+"""Of the counting engine: seconds that requests waited from token to token (a summary)."""
+
 
 def engine_running(scrape: Metrics) -> float | None:
     """Requests that hold a slot of a worker's engine, by its own account; None for an engine that does not tell."""

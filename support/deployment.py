@@ -49,6 +49,17 @@ class Component(ABC):
         """Let a frozen component go on. Returns when it is seen running; does nothing to one that is not frozen."""
 
     @abstractmethod
+    def slow_down(self) -> None:
+        """Let its counting engine give each request one tenth of its tokens a second; no other engine can.
+
+        Returns at once. FaultError when it was not running.
+        """
+
+    @abstractmethod
+    def speed_up(self) -> None:
+        """End that."""
+
+    @abstractmethod
     def restart(self, *, dynamo: str | None = None) -> None:
         """Start it again with what it had (kill it first if it runs). Returns when it is up by its own account.
 
@@ -76,6 +87,11 @@ class Component(ABC):
     @abstractmethod
     def running(self) -> bool:
         """There is a process, frozen or not."""
+
+    @property
+    @abstractmethod
+    def frozen(self) -> bool:
+        """There is a process, and it is frozen."""
 
     @property
     @abstractmethod

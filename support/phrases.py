@@ -99,6 +99,7 @@ _DEEDS = {
     "taken away": "scale_down",
     "restarted one by one": "rolling_restart",
     "joined by one more": "scale_up",
+    "ten times slower": "slow",
 }
 _DEED = re.compile(rf"(?:is|are) ({'|'.join(_DEEDS)})(?: for (\d+) seconds)?")
 

@@ -25,6 +25,7 @@ from support.load.run import LoadRun, Progress
 from support.marks import Fault as FaultInMarks
 from support.marks import Marks, Phase
 from support.results import STEADY_WINDOW, Results
+from support.roster import RosterKeeper
 from support.sampling import Sampler, sample
 from support.scenarios import Crossing, Failure, Load, Scenario
 from support.spec import GENERATING, DeploymentSpec
@@ -71,9 +72,12 @@ class UnderLoad:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._sampler = Sampler(self.deployment, self.folder / "samples.jsonl", clock_offset=self._load.clock_offset)
         self._sampler.start()
+        self._roster = RosterKeeper(self.deployment, self.folder, clock_offset=self._load.clock_offset)
+        self._roster.start()
         try:
             self._load.start()
         except BaseException:
+            self._roster.stop()
             self._sampler.stop()
             self._ended = True
             raise
@@ -137,6 +141,7 @@ class UnderLoad:
         self._ended = True
         with ExitStack() as ending:
             ending.callback(self._sampler.stop)
+            ending.callback(self._roster.stop)
             ending.callback(self._load.abort)
 
     # Inside.

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from support.checkers.base import BaseChecker, NoData, ValidationContext
+from support.roster import longest_disagreement, looks
+from support.waiting import scaled
 
 _PANIC = re.compile(r"panicked at|Traceback \(most recent call last\)|fatal runtime error|stack overflow")
 
@@ -75,6 +77,29 @@ class NoLeakChecker(BaseChecker):
         for series, limit in (("rss_mb", self.rss_mb), ("fds", self.fds), ("threads", self.threads)):
             if (grown := self._grown(name, series, context)) > limit:
                 yield f"{name} has {grown:.0f} more {series} than before"
+
+
+@dataclass(frozen=True)
+class RosterChecker(BaseChecker):
+    """The frontend lists exactly the workers that are there: no ghost, none twice, none missing.
+
+    within: seconds that the list may be wrong after each change of who is there. Scaled by the run's timeout_scale.
+    """
+
+    within: float
+
+    def check(self, context: ValidationContext) -> bool:
+        context.looked = True
+        seen = looks(context.log_dir)
+        if not seen:
+            raise NoData("nobody looked at the frontend's list")
+        last, longest = seen[-1], longest_disagreement(seen)
+        flaws = [f"at last {', '.join(last.missing)} lacked"] if last.missing else []
+        flaws += [f"at last {', '.join(last.ghosts)} was listed and not there"] if last.ghosts else []
+        most = max(len(one.ghosts) for one in seen)
+        told = f"the list was wrong for at most {longest:.1f} s after a change, with up to {most} ghosts"
+        context.saw("; ".join([*flaws, told]))
+        return not flaws and longest <= scaled(self.within)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ A worker runs at most `--slots` requests at once, and no more than its KV blocks
 16 tokens a block, reserved on admission); the next ones wait in order of arrival. A cancelled request leaves the queue,
 or its slot, at once. Each request is logged as the real backend would ("Decode Request ID: ...", "Aborted Request ID:
 ..."). `--disaggregation-mode prefill` answers with one token and a hand-over; `decode` goes on from it.
+
+SIGUSR1 makes a worker slow while it serves (one tenth of its tokens a second, running requests too), SIGUSR2 ends that.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import signal
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -33,7 +36,7 @@ from dynamo.common.backend.publisher import ComponentSnapshot
 from dynamo.common.backend.run import run
 from dynamo.common.backend.worker import WorkerConfig
 from dynamo.common.constants import DisaggregationMode
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ FIRST = 3
 BLOCK_SIZE = 16
 CONTEXT_LENGTH = 32_768
 DEFAULT_MAX_TOKENS = 16
+SLOW = 10
+"""By how much a worker that was made slow is slower."""
 TAKEN = {
     "vllm": {"agg": "Decode Request ID", "prefill": "Prefill Request ID", "decode": "Decode Request ID"},
     "sglang": {"agg": "New Request ID", "prefill": "New Request ID", "decode": "New Request ID"},
@@ -105,6 +110,23 @@ class Slots:
             turn.set_result(None)
 
 
+class Pace:
+    """Seconds from one token of a request to its next one; it can change while requests run."""
+
+    def __init__(self, interval: float) -> None:
+        self._usual = self.interval = interval
+
+    def obey_signals(self) -> None:
+        """SIGUSR1: slow; SIGUSR2: as before. To be called on the loop of the main thread."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, self._change, SLOW)
+        loop.add_signal_handler(signal.SIGUSR2, self._change, 1)
+
+    def _change(self, factor: int) -> None:
+        logger.info("Counting engine: %d times slower than usual", factor)
+        self.interval = factor * self._usual
+
+
 class CountingEngine(LLMEngine):
     """Counts on from the last prompt token, at `tokens_per_second` for each request."""
 
@@ -122,12 +144,13 @@ class CountingEngine(LLMEngine):
         self._model = model
         self._mode = mode
         self._taken = TAKEN[backend][mode.value]
-        self._interval = 1 / tokens_per_second
+        self._pace = Pace(1 / tokens_per_second)
         self._seconds_to_stop = seconds_to_stop
         self._slots = Slots(slots=slots, blocks=blocks)
         self._publisher: Any = None
         self._registry = CollectorRegistry()
         self._tokens = Counter("counting_engine_tokens", "Tokens generated", registry=self._registry)
+        self._gaps = Summary("counting_engine_token_seconds", "From token to token", registry=self._registry)
         self._aborted = Counter("counting_engine_aborted", "Requests cancelled", registry=self._registry)
         running = Gauge("counting_engine_running_requests", "Requests that hold a slot", registry=self._registry)
         running.set_function(lambda: self._slots.running)
@@ -163,6 +186,7 @@ class CountingEngine(LLMEngine):
     _served_name: str
 
     async def start(self, worker_id: int) -> EngineConfig:
+        self._pace.obey_signals()
         logger.info("Counting engine %x: %d slots, %d blocks", worker_id, self._slots.slots, self._slots.blocks)
         return EngineConfig(
             model=self._model,
@@ -220,18 +244,21 @@ class CountingEngine(LLMEngine):
                 turn.cancel()
 
     async def _count(self, token: int, budget: int, context: Context) -> AsyncIterator[int]:
-        """Tokens at their times: the n-th is due n intervals after the first was begun, however late others were."""
+        """Tokens at their times: each is due an interval after the one before was, however late that one came."""
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        last = due = loop.time()
         stopped = asyncio.ensure_future(context.async_killed_or_stopped())
         try:
-            for number in range(1, budget + 1):
-                await asyncio.wait({stopped}, timeout=max(0.0, begun + number * self._interval - loop.time()))
+            for _ in range(budget):
+                due += self._pace.interval
+                await asyncio.wait({stopped}, timeout=max(0.0, due - loop.time()))
                 if stopped.done():
                     await asyncio.sleep(self._seconds_to_stop)
                     return
                 token = after(token)
                 self._tokens.inc()
+                self._gaps.observe((now := loop.time()) - last)
+                last = now
                 yield token
         finally:
             stopped.cancel()

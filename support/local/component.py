@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,12 @@ class LocalComponent(Component):
 
     def resume(self) -> None:
         self.process.resume()
+
+    def slow_down(self) -> None:
+        self.process.send(signal.SIGUSR1)
+
+    def speed_up(self) -> None:
+        self.process.send(signal.SIGUSR2)
 
     def restart(self, *, dynamo: str | None = None) -> None:
         if dynamo is not None:

@@ -139,6 +139,13 @@ class SupervisedProcess:
         """SIGCONT, and seen running. FaultError otherwise."""
         self._freeze(signal.SIGCONT, stopped=False)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it to all of its processes. FaultError when it was not running."""
+        with self._changed:
+            if self._process is None:
+                raise FaultError(f"{self.name} cannot be sent {number.name}: it is not running")
+            self._signal(number)
+
     @property
     def frozen(self) -> bool:
         process = self._process
