@@ -29,11 +29,15 @@ class Ask:
     stream: bool
     counted: bool = True
     """A stream ends with the counts of its tokens."""
+    worker: int | None = None
+    """Id of the instance that is to answer; None: whichever."""
 
     def of(self, deployment: Deployment) -> CancellableRequest:
         """Send it."""
         send = send_chat_completion_request if self.chat else send_completion_request
-        extra = None if self.counted else {"stream_options": {"include_usage": False}}
+        extra: dict[str, Any] = {} if self.counted else {"stream_options": {"include_usage": False}}
+        if self.worker is not None:
+            extra["nvext"] = {"backend_instance_id": self.worker}
         return send(deployment.base_url, deployment.model, PROMPT, self.tokens, stream=self.stream, extra=extra)
 
 
@@ -100,8 +104,10 @@ _DEEDS = {
     "restarted one by one": "rolling_restart",
     "joined by one more": "scale_up",
     "ten times slower": "slow",
+    "killed and started again 5 times": "churn",
+    "gone": "gone",
 }
-_DEED = re.compile(rf"(?:is|are) ({'|'.join(_DEEDS)})(?: for (\d+) seconds)?")
+_DEED = re.compile(rf"(?:is|are) ({'|'.join(sorted(_DEEDS, key=len, reverse=True))})(?: for (\d+) seconds)?")
 
 
 @parse.with_pattern(_DEED.pattern.replace("(?:", "(").replace("(", "(?:"))
@@ -152,6 +158,21 @@ def parse_version(text: str) -> str:
     return text
 
 
+_ROUTERS = {
+    "in turn": "round-robin",
+    "by load": "least-loaded",
+    "by load of two": "power-of-two",
+    "by memory": "kv",
+    "as told": "direct",
+}
+
+
+@parse.with_pattern("|".join(sorted(_ROUTERS, key=len, reverse=True)))
+def parse_router(text: str) -> str:
+    """ "in turn", "by load": how requests are spread over workers."""
+    return _ROUTERS[text]
+
+
 TYPES = {
     "Ask": parse_ask,
     "Client": parse_client,
@@ -163,5 +184,6 @@ TYPES = {
     "Whom": parse_whom,
     "Flaw": parse_flaw,
     "Refusal": parse_refusal,
+    "Router": parse_router,
 }
 """Name in step texts to converter; every step module registers them."""

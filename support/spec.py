@@ -78,6 +78,9 @@ class DeploymentSpec:
     """Requests that a worker takes at once, by its own cap; None: no cap."""
     request_queue_limit: int | None = None
     """Requests that wait at a worker beyond its cap; None: Dynamo's default, 16."""
+    router_queue_threshold: float | None = None
+    """Share of its prefill capacity that each worker must have to do before requests wait in the router (by memory
+    only), where those of higher priority go first. None: they never do."""
     overload_status: int | None = None
     """HTTP status of those turned away; None: Dynamo's default, 529 in 1.4.2."""
     dynamo: str = "1.4.2"
@@ -105,6 +108,8 @@ class DeploymentSpec:
                     raise UsageError(f"{name} is {value}: it must be {least} or more")
         if self.busy_decode_blocks is not None and not 0 < self.busy_decode_blocks <= 1:
             raise UsageError(f"busy_decode_blocks is {self.busy_decode_blocks}: it is a share, above 0 and up to 1")
+        if self.router_queue_threshold is not None and self.router_queue_threshold < 0:
+            raise UsageError(f"router_queue_threshold is {self.router_queue_threshold}: it must be 0 or more")
         if self.etcd_members not in (1, 3, 5):
             raise UsageError(f"etcd_members is {self.etcd_members}: a cluster has 1, 3 or 5 members")
 

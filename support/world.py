@@ -16,6 +16,7 @@ from support.errors import DeploymentError, FaultError, NotWithin, Unavailable, 
 from support.evidence import Evidence
 from support.faults import Fault
 from support.faults.journal import Journal
+from support.faults.kill import Kill
 from support.phrases import Ask
 from support.recording import outcome
 from support.report.timeline import FaultMark
@@ -104,6 +105,12 @@ class World:
         self.clients[name] = ask.of(self.deployment)
         return self.clients[name]
 
+    def send_beside(self, name: str, ask: Ask, other: str) -> CancellableRequest:
+        """A new client asks, by the worker's id, for the one that serves another client."""
+        address = self.worker_of(other).address
+        (wanted,) = [one.id for one in self.deployment.instances() if one.address == address]
+        return self.send(name, dataclasses.replace(ask, worker=wanted))
+
     def client(self, name: str) -> CancellableRequest:
         """The client of that name."""
         try:
@@ -166,6 +173,17 @@ class World:
         ended_at = self.client(name).record.ended_at
         if ended_at is not None and ended_at < self.struck_at:
             raise FaultError(f"the {name} had its answer before {worker.name} was struck: nothing can be judged")
+
+    def chase(self, name: str, *, times: int, tokens: int = 20) -> None:
+        """Kill the worker that serves a client, so many times, each after so many more tokens or when it has ended.
+
+        All kills fall into the time in which Dynamo spares a worker that was just lost. FaultError when the client's
+        answer ended before the last one.
+        """
+        client = self.client(name)
+        for _ in range(times):
+            client.wait_for_tokens(len(client.record.chunks) + tokens)
+            self.strike_worker_of(name, Kill)
 
     @property
     def struck_at(self) -> float:

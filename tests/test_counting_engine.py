@@ -140,6 +140,21 @@ def test_its_rate_is_what_was_asked_for() -> None:
 
 
 @in_lab
+def test_it_can_be_slow_for_a_while_and_loses_nothing_by_it() -> None:
+    with deployed() as deployment:
+        (worker,) = deployment.workers
+        stream = ask(deployment, 150)
+        stream.wait_for_tokens(50)
+        worker.slow_down()
+        stream.wait_for_tokens(70)
+        worker.speed_up()
+        record = stream.finished(within=10)
+        assert_that(record, complete_answer(150))
+        usual, slow = (record.chunks[end].at - record.chunks[end - 10].at for end in (45, 65))
+        assert_that(slow / usual, all_of(greater_than(6), less_than(14)))
+
+
+@in_lab
 def test_a_third_request_waits_for_one_of_two_slots() -> None:
     with deployed() as deployment:
         first, second = ask(deployment, 150), ask(deployment, 400)

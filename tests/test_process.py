@@ -114,6 +114,18 @@ def test_pause_is_seen_in_proc_and_resume_too(make: Make) -> None:
         eventually(lambda: state(process.pid) == "S", within=1, describe="it goes on")
 
 
+def test_it_can_be_sent_a_signal_while_it_runs(make: Make, tmp_path: Path) -> None:
+    told = "import signal; signal.signal(10, lambda *_: print('told')); print('up')\nwhile True: signal.pause()"
+    process = make(sys.executable, "-c", told)
+    process.start()
+    eventually(lambda: "up" in (tmp_path / "log").read_text(), within=5, describe="it is up")
+    process.send(signal.SIGUSR1)
+    eventually(lambda: "told" in (tmp_path / "log").read_text(), within=5, describe="it was told")
+    process.kill()
+    with pytest.raises(FaultError, match="worker cannot be sent SIGUSR1: it is not running"):
+        process.send(signal.SIGUSR1)
+
+
 def test_a_frozen_process_can_be_killed(make: Make) -> None:
     process = make(*SLEEPER)
     process.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,10 @@ def test_every_kind_that_is_promised_is_there() -> None:
         "scale_down",
         "token_overflow",
         "overload",
+        "gone",
+        "churn",
+        "slow",
+        "urgent",
     }
     assert wanted <= set(kinds())
 
@@ -61,6 +66,8 @@ BAD: dict[str, tuple[Any, str]] = {
         "has no parameter 'force': it takes none",
     ),
     "an upgrade to nothing": (lambda: kind("rolling_upgrade").of(_stage(), [], {}), "needs the version"),
+    "no times": (lambda: kind("churn").of(_stage(), [], {"times": "0"}), "must be a whole number, 1 or more"),
+    "a slowness of its own": (lambda: kind("slow").of(_stage(), [], {"factor": "3"}), "has no parameter 'factor'"),
     "a parameter that is no number": (
         lambda: kind("overload").of(_stage(), [], {"clients": "many"}),
         "must be a whole number",
@@ -69,8 +76,6 @@ BAD: dict[str, tuple[Any, str]] = {
 
 
 def _stage() -> Stage:
-    from pathlib import Path
-
     return Stage(deployment_of(workers=2), LoadPlan(base_url="http://f", model="m"), Path("/nowhere"))
 
 
@@ -79,6 +84,20 @@ def test_what_makes_no_sense_is_refused(bad: str) -> None:
     make, words = BAD[bad]
     with pytest.raises(UsageError, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        ("counting", None),
+        ("mocker", "only the counting engine can be made slow, and this deployment has the mocker engine"),
+    ],
+)
+def test_only_the_counting_engine_can_be_made_slow(engine: str, reason: str | None) -> None:
+    stage = Stage(deployment_of(engine=engine), _stage().plan, Path("/nowhere"))
+    (slow,) = kind("slow").of(stage, victims(stage.deployment, "one worker"), {})
+    nowhere: Any = None
+    assert slow.available(nowhere) == reason
 
 
 def test_a_crossing_is_met_beyond_its_bound_only() -> None:
@@ -125,6 +144,9 @@ def test_a_table_says_what_happens_to_whom_and_when() -> None:
         {"what happens": "terminated", "to whom": "2 workers", "when": "1.5 seconds later"},
         {"what happens": "killed", "to whom": "one worker", "when": "when in_flight > 10"},
         {"what happens": "killed", "to whom": "one worker", "when": "during RECOVERY"},
+        {"what happens": "killed and started again 5 times", "to whom": "one worker", "when": "at once"},
+        {"what happens": "gone for 13 seconds", "to whom": "one worker", "when": "2 seconds later"},
+        {"what happens": "ten times slower for 5 seconds", "to whom": "one worker", "when": "1 second later"},
     ]
     assert failures_of(rows) == [
         Failure(type="kill", target="one worker", trigger_after_requests=40),
@@ -132,6 +154,9 @@ def test_a_table_says_what_happens_to_whom_and_when() -> None:
         Failure(type="terminate", target="2 workers", after_seconds=1.5),
         Failure(type="kill", target="one worker", when_metric="in_flight > 10"),
         Failure(type="kill", target="one worker", at_phase="RECOVERY"),
+        Failure(type="churn", target="one worker", at_once=True),
+        Failure(type="gone", target="one worker", after_seconds=2.0, lasts=13.0),
+        Failure(type="slow", target="one worker", after_seconds=1.0, lasts=5.0),
     ]
 
 

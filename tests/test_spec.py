@@ -33,6 +33,7 @@ from support.spec import DeploymentSpec
         ({"seconds_to_stop": -0.5}, "seconds_to_stop is -0.5: it must be 0 or more"),
         ({"busy_decode_blocks": 0}, "busy_decode_blocks is 0: it is a share, above 0 and up to 1"),
         ({"busy_decode_blocks": 1.5}, "busy_decode_blocks is 1.5: it is a share, above 0 and up to 1"),
+        ({"router_queue_threshold": -0.1}, "router_queue_threshold is -0.1: it must be 0 or more"),
         ({"busy_prefill_tokens": 0}, "busy_prefill_tokens is 0: it must be 1 or more"),
     ],
 )

@@ -13,6 +13,8 @@ from support.faults import Fault, Stage, refuse_unknown
 from support.load.plan import Fixed, LoadPlan
 from support.load.run import LoadRun, Progress
 
+URGENT = "urgent"
+"""Name of the load of urgent requests; its records are in the folder load-urgent beside the main load's."""
 FELT_WITHIN = 10.0
 """Seconds in which the deployment must be seen to feel it."""
 
@@ -42,7 +44,11 @@ class _MoreLoad(Fault):
             self.run.stop()
 
     def _until(self, felt: Any, describe: str) -> Progress:
-        return self.run.wait_for(felt, within=FELT_WITHIN, describe=describe)
+        """FaultError when it is not so in time: the load has no effect."""
+        try:
+            return self.run.wait_for(felt, within=FELT_WITHIN, describe=describe)
+        except AssertionError as failure:
+            raise FaultError(str(failure)) from failure
 
 
 class Overload(_MoreLoad):
@@ -73,14 +79,37 @@ class Overload(_MoreLoad):
         return [cls(plan, stage.folder, slots)]
 
     def verify(self) -> str:
-        try:
-            seen = self._until(
-                lambda now: now.failed > 0 or now.in_flight > self._slots,
-                "the deployment is asked for more than it can",
-            )
-        except AssertionError as failure:
-            raise FaultError(str(failure)) from failure
+        seen = self._until(
+            lambda now: now.failed > 0 or now.in_flight > self._slots, "the deployment is asked for more than it can"
+        )
         return f"{seen.in_flight} requests wait for {self._slots} slots, {seen.failed} were turned away"
+
+
+class Urgent(_MoreLoad):
+    """Clients whose requests are more urgent than the others. parameters: clients, max_tokens, priority."""
+
+    kinds = ("urgent",)
+    name = "urgent"
+
+    @classmethod
+    def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
+        asked = cls._whole_numbers(parameters, clients=1, max_tokens=20, priority=10)
+        plan = dataclasses.replace(
+            stage.plan,
+            name=URGENT,
+            clients=asked["clients"],
+            rate=None,
+            requests=None,
+            requests_per_client=None,
+            max_tokens=Fixed(asked["max_tokens"]),
+            seed=stage.plan.seed + 1,
+            extra={"nvext": {"agent_hints": {"priority": asked["priority"]}}},
+        )
+        return [cls(plan, stage.folder)]
+
+    def verify(self) -> str:
+        seen = self._until(lambda now: now.ended > 0, "an urgent request has ended")
+        return f"{seen.ended} urgent requests have ended"
 
 
 class TokenOverflow(_MoreLoad):
@@ -106,10 +135,7 @@ class TokenOverflow(_MoreLoad):
         return [cls(plan, stage.folder)]
 
     def verify(self) -> str:
-        try:
-            seen = self._until(lambda now: now.ended > 0, "requests with too long prompts have ended")
-        except AssertionError as failure:
-            raise FaultError(str(failure)) from failure
+        seen = self._until(lambda now: now.ended > 0, "requests with too long prompts have ended")
         return f"{seen.ended} such requests have ended, {seen.failed} of them were refused"
 
 

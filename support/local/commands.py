@@ -119,7 +119,7 @@ def _frontend(name: str, role: Role, around: Surroundings) -> Command:
     if spec.migration_max_seq_len is not None:
         options += ["--migration-max-seq-len", str(spec.migration_max_seq_len)]
     if spec.prefill:
-        options += ["--enforce-disagg"]
+        options += ["--enforce-disagg"]  # 1.4.2 ignores it: readiness follows from the roles that are registered
     python = installed.dynamo_python(spec.dynamo)
     return Command([str(python), "-m", "dynamo.frontend", *options], _dynamo(name, around))
 
@@ -173,6 +173,7 @@ def _limits(spec: DeploymentSpec) -> dict[str, float | None]:
         "DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD": spec.busy_prefill_tokens,
         "DYN_ENGINE_REQUEST_LIMIT": spec.engine_request_limit,
         "DYN_DYNAMO_REQUEST_QUEUE_LIMIT": spec.request_queue_limit,
+        "DYN_ROUTER_QUEUE_THRESHOLD": spec.router_queue_threshold,
         "DYN_HTTP_OVERLOAD_STATUS_CODE": spec.overload_status,
     }
 
