@@ -14,6 +14,8 @@ from support.world import Left, World
 
 COUNTED_WITHIN = 2.0
 """Seconds that a counter may take to get where it should."""
+MEASURED = 0.05
+"""Seconds by which two clients of this process may see one moment differently."""
 STAYS = 0.5
 """Seconds for which it must then stay there."""
 
@@ -65,6 +67,23 @@ def expect_served(world: World, name: str, *, within: float) -> None:
         if client.record.status == "completed" and other != name:
             raise FaultError(f"the {other} had its answer before the {name} was served: the slot may be its")
     world.note(f"the {name} was served after", f"{took:.3f} s")
+
+
+def expect_reached(world: World, name: str, *, by: str) -> None:
+    """One client's request reached the worker that another's reached, and no other."""
+    wanted, seen = (
+        [worker.name for worker in world.deployment.reached_workers(world.client(one).request_id)] for one in (by, name)
+    )
+    assert seen == wanted, f"the {name} was served by {', '.join(seen) or 'nobody'}, the {by} by {', '.join(wanted)}"
+
+
+def expect_served_last(world: World, name: str, *, after: str) -> None:
+    """One client's first token came when another had its whole answer."""
+    first, whole = world.client(name).finished(), world.client(after).finished()
+    assert first.first_token_at is not None, f"the {name} got no answer: {first.error}"
+    took = first.first_token_at - (whole.ended_at or 0.0)
+    assert took >= -MEASURED, f"the {name} was served {-took:.2f} s before the {after} had its answer"
+    world.note(f"the {name} was served after the {after} by", f"{took:.3f} s")
 
 
 def expect_of_load(world: World, *checkers: BaseChecker) -> None:

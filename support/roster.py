@@ -9,6 +9,7 @@ answer has no line.
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -55,6 +56,12 @@ def look(deployment: Deployment, *, at: float) -> Look:
         missing=sorted((there - listed).elements()),
         ghosts=sorted((listed - there).elements()),
     )
+
+
+def serving(deployment: Deployment) -> dict[str, str]:
+    """Names of workers by the ids of their instances; none over NATS, where instances have no address."""
+    names = {worker.address: worker.name for worker in deployment.workers}
+    return {str(one.id): names[one.address] for one in deployment.instances() if one.address in names}
 
 
 def _identity(worker: Component) -> str:
@@ -104,7 +111,7 @@ def looks(folder: Path) -> list[Look]:
 def longest_disagreement(seen: Sequence[Look]) -> float:
     """Seconds, at most, that the list was wrong, each counted from the last change of who was there."""
     changed, longest = seen[0].at, 0.0
-    for before, now in zip(seen, seen[1:], strict=False):
+    for before, now in itertools.pairwise(seen):
         if now.there != before.there:
             changed = now.at
         if not now.agrees:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,7 @@ from support.errors import SpecsError
 from support.metrics import Metrics
 from support.spec import GENERATING
 
+FILE = "samples.jsonl"
 EVERY = 0.5
 """Seconds."""
 _FRONTEND: dict[str, Callable[[Metrics], float]] = {
@@ -43,6 +45,24 @@ def sample(component: Component) -> dict[str, float]:
         return {}
     values = {series: read(scrape) for series, read in wanted.items()}
     return values | {"rss_mb": vitals.rss / 1e6, "fds": float(vitals.fds), "threads": float(vitals.threads)}
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One line of `samples.jsonl`."""
+
+    at: float
+    component: str
+    series: str
+    value: float
+
+
+def samples(folder: Path) -> Iterator[Sampled]:
+    """All that were taken of a load; none where nobody took any."""
+    file = folder / FILE
+    if file.exists():
+        with file.open() as lines:
+            yield from (Sampled(**json.loads(line)) for line in lines)
 
 
 class Sampler:

@@ -25,7 +25,7 @@ from support.load.run import LoadRun, Progress
 from support.marks import Fault as FaultInMarks
 from support.marks import Marks, Phase
 from support.results import STEADY_WINDOW, Results
-from support.roster import RosterKeeper
+from support.roster import RosterKeeper, serving
 from support.sampling import Sampler, sample
 from support.scenarios import Crossing, Failure, Load, Scenario
 from support.spec import GENERATING, DeploymentSpec
@@ -68,6 +68,8 @@ class UnderLoad:
         """Start it; the phase STANDARD begins. Returns when the first request is about to go out."""
         components = self.deployment.of_role("frontend", *GENERATING)
         self._before = {component.name: sample(component) for component in components}
+        self._serving = serving(self.deployment)
+        self._written = {component.name: len(component.logs()) for component in components}
         self._counts = Counts(list(self.deployment.components.values()))
         self.folder.mkdir(parents=True, exist_ok=True)
         self._sampler = Sampler(self.deployment, self.folder / "samples.jsonl", clock_offset=self._load.clock_offset)
@@ -220,14 +222,14 @@ class UnderLoad:
             loaded=Results(self.folder),
             journal=self._journal,
             counted=self._counted(),
-            before={name: vital for name, vital in self._before.items() if not self._struck(name)},
-            after={component.name: sample(component) for component in components if not self._struck(component.name)},
-            logs=lambda: {one.name: one.logs() for one in components},
+            before=self._before,
+            after={one.name: sample(one) for one in components if one.running or not self._struck(one.name)},
+            serving=self._serving,
+            logs=lambda: {one.name: one.logs()[self._written.get(one.name, 0) :] for one in components},
         )
 
     def _struck(self, name: str) -> bool:
-        """It was killed or replaced: what it holds now says nothing about what it held."""
-        return any(name in mark.target.split(", ") and mark.ended_at is not None for mark in self._journal.marks)
+        return any(name in mark.target.split(", ") for mark in self._journal.marks)
 
     def _settled(self) -> bool:
         return not self.deployment.in_flight()

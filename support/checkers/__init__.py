@@ -16,19 +16,31 @@ from support.checkers.base import (
     judge,
 )
 from support.checkers.clients import (
+    BegunAnswersChecker,
     LatencyChecker,
     NoHungRequestChecker,
     NoSilenceChecker,
     NoTokenLostChecker,
+    NotReadyChecker,
+    PriorityChecker,
     RecoveryTimeChecker,
     RejectionChecker,
     SuccessRateChecker,
+    ToldChecker,
     WholeLoadChecker,
 )
-from support.checkers.deployment import LogChecker, MetricsConsistencyChecker, MigrationChecker, NoLeakChecker
+from support.checkers.deployment import (
+    LogChecker,
+    MetricsConsistencyChecker,
+    MigrationChecker,
+    NoLeakChecker,
+    PeakMemoryChecker,
+)
+from support.checkers.workers import OthersLatencyChecker, RosterChecker, ShareChecker
 
 __all__ = [
     "BaseChecker",
+    "BegunAnswersChecker",
     "LatencyChecker",
     "LogChecker",
     "MetricsConsistencyChecker",
@@ -38,9 +50,16 @@ __all__ = [
     "NoLeakChecker",
     "NoSilenceChecker",
     "NoTokenLostChecker",
+    "NotReadyChecker",
+    "OthersLatencyChecker",
+    "PeakMemoryChecker",
+    "PriorityChecker",
     "RecoveryTimeChecker",
     "RejectionChecker",
+    "RosterChecker",
+    "ShareChecker",
     "SuccessRateChecker",
+    "ToldChecker",
     "ValidationContext",
     "Verdict",
     "WholeLoadChecker",

@@ -35,8 +35,10 @@ class ValidationContext:
     """Vitals of each component before the load, by name."""
     after: Mapping[str, Vital] = field(default_factory=dict)
     """The same when the load was over and nothing was in flight."""
+    serving: Mapping[str, str] = field(default_factory=dict)
+    """Workers by the ids that answers name them by, as it was before the load."""
     logs: Callable[[], Mapping[str, str]] = dict
-    """What each component wrote."""
+    """What each component wrote since the load began; a deployment may have served before."""
     seen: list[str] = field(default_factory=list)
     looked: bool = False
 

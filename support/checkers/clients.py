@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+import polars as pl
 
 from support.checkers.base import BaseChecker, NoData, ValidationContext
 from support.errors import UsageError
-from support.results import Measures
+from support.results import Measures, Results
 from support.waiting import scaled
 
 OVERLOADED = (503, 529)
@@ -128,9 +131,94 @@ class NoSilenceChecker(BaseChecker):
         return longest <= scaled(self.within)
 
 
+TOLD = re.compile(r"http \d+|error_event")
+"""Errors of which Dynamo itself has told the client; the others are cut connections, silence, or nonsense."""
+
+
+@dataclass(frozen=True)
+class ToldChecker(BaseChecker):
+    """Whoever did not get a whole answer was told of an error by Dynamo: nobody was cut off, and none was left."""
+
+    def check(self, context: ValidationContext) -> bool:
+        errors = context.results.overall.errors
+        untold = {error: count for error, count in errors.items() if not TOLD.fullmatch(error)}
+        context.saw(
+            f"told of an error: {sum(errors.values()) - sum(untold.values())}, of nothing: {sum(untold.values())}"
+            + "".join(f" ({count} {error})" for error, count in untold.items())
+        )
+        return not untold
+
+
+@dataclass(frozen=True)
+class BegunAnswersChecker(BaseChecker):
+    """Every answer that has begun is given in full."""
+
+    def check(self, context: ValidationContext) -> bool:
+        begun = context.results.frame.filter(pl.col("first_token").is_not_null())
+        counts = begun.group_by("outcome").len().sort("outcome").collect()
+        broken = {outcome: count for outcome, count in counts.iter_rows() if outcome != "completed"}
+        all_of_them = int(counts.get_column("len").sum())
+        if not all_of_them:
+            raise NoData("no answer has begun")
+        told = ", ".join(f"{count} {outcome}" for outcome, count in broken.items()) or "none"
+        context.saw(f"of {all_of_them} answers that had begun, {told} were not given in full")
+        return not broken
+
+
+@dataclass(frozen=True)
+class NotReadyChecker(BaseChecker):
+    """So many seconds after a fault began, whoever comes is told that nobody serves (503).
+
+    during: seconds for which they are watched; longer than Dynamo spares a worker that it could not reach (2.6), for
+    only then does it try that one again.
+    """
+
+    after: float
+    during: float = 3.0
+
+    def check(self, context: ValidationContext) -> bool:
+        results = context.results
+        begin = min((fault.begin for fault in results.marks.faults), default=None)
+        if begin is None:
+            raise NoData("nothing was done to the deployment")
+        begin += scaled(self.after)
+        if any(fault.end is not None and fault.end < begin + self.during for fault in results.marks.faults):
+            raise NoData("the fault did not last so long")
+        came = pl.col("due").is_between(begin, begin + self.during, closed="left")
+        counts = results.frame.filter(came).group_by("outcome").len().sort("outcome").collect()
+        if not counts.height:
+            raise NoData(f"nobody came in the {self.during:g} s")
+        context.saw(", ".join(f"{count} {outcome}" for outcome, count in counts.iter_rows()))
+        return counts.get_column("outcome").to_list() == ["http 503"]
+
+
+@dataclass(frozen=True)
+class PriorityChecker(BaseChecker):
+    """99 of 100 urgent answers are complete within so many milliseconds, and half of the others take twice as long.
+
+    Scaled by the run's timeout_scale.
+    """
+
+    at_most_ms: float
+
+    def check(self, context: ValidationContext) -> bool:
+        urgent = Results(context.log_dir.with_name("load-urgent")).overall
+        others = _measures(context, "OVERFLOW")
+        if urgent.p99_latency_ms is None or others.p50_latency_ms is None:
+            raise NoData("no urgent answer, or no other one in the meantime")
+        context.saw(
+            f"{urgent.completed} of {urgent.requests} urgent answers, p99 {urgent.p99_latency_ms:.0f} ms;"
+            f" p50 of the {others.completed} others {others.p50_latency_ms:.0f} ms"
+        )
+        quick = urgent.p99_latency_ms <= scaled(self.at_most_ms)
+        return quick and urgent.completed == urgent.requests and others.p50_latency_ms >= 2 * scaled(self.at_most_ms)
+
+
 @dataclass(frozen=True)
 class RejectionChecker(BaseChecker):
-    """Under overload requests were turned away as promised, and when it was over no more."""
+    """Under overload requests were turned away as promised, and (`stops`) when it was over no more."""
+
+    stops: bool = True
 
     def check(self, context: ValidationContext) -> bool:
         before, during, after = (
@@ -138,7 +226,7 @@ class RejectionChecker(BaseChecker):
             for phase in ("STANDARD", "OVERFLOW", "RECOVERY")
         )
         context.saw(f"turned away: {before} before, {during} during, {after} after the overload")
-        return not before and during > 0 and not after
+        return not before and during > 0 and not (self.stops and after)
 
 
 def _seconds(value: float | None) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from support.checkers.base import BaseChecker, NoData, ValidationContext
-from support.roster import longest_disagreement, looks
-from support.waiting import scaled
+from support.sampling import samples
 
 _PANIC = re.compile(r"panicked at|Traceback \(most recent call last\)|fatal runtime error|stack overflow")
 
@@ -55,12 +54,12 @@ class NoLeakChecker(BaseChecker):
 
     def check(self, context: ValidationContext) -> bool:
         context.looked = True
-        same = [name for name in context.after if name in context.before]
-        if not same or any(not context.after[name] for name in same):
+        if not context.after or not all(context.after.values()):
             raise NoData("no component told what it holds when the load was over")
-        flaws = [flaw for name in same for flaw in self._flaws(name, context)]
+        flaws = [flaw for name in context.after for flaw in self._flaws(name, context)]
         most = {
-            series: max(self._grown(name, series, context) for name in same) for series in ("rss_mb", "fds", "threads")
+            series: max(self._grown(name, series, context) for name in context.after)
+            for series in ("rss_mb", "fds", "threads")
         }
         context.saw(
             "; ".join(flaws) or ", ".join(f"{series} grew by at most {value:.0f}" for series, value in most.items())
@@ -68,7 +67,16 @@ class NoLeakChecker(BaseChecker):
         return not flaws
 
     def _grown(self, name: str, series: str, context: ValidationContext) -> float:
-        return context.after[name].get(series, 0.0) - context.before[name].get(series, 0.0)
+        """Since before the load. A component that is new then is compared with those of its kind, as they were."""
+        kind = name.rpartition("-")[0]
+        before = [
+            held[series]
+            for other, held in context.before.items()
+            if series in held and (other == name or (name not in context.before and other.startswith(f"{kind}-")))
+        ]
+        if not before:
+            raise NoData(f"nobody knows what {name}, or one of its kind, held before the load")
+        return context.after[name].get(series, 0.0) - max(before)
 
     def _flaws(self, name: str, context: ValidationContext) -> Iterator[str]:
         for series in ("running", "queued", "blocks", "in_flight"):
@@ -80,26 +88,22 @@ class NoLeakChecker(BaseChecker):
 
 
 @dataclass(frozen=True)
-class RosterChecker(BaseChecker):
-    """The frontend lists exactly the workers that are there: no ghost, none twice, none missing.
+class PeakMemoryChecker(BaseChecker):
+    """While the load lasted no component needed more than so many megabytes above what it had before."""
 
-    within: seconds that the list may be wrong after each change of who is there. Scaled by the run's timeout_scale.
-    """
-
-    within: float
+    at_most_mb: float
 
     def check(self, context: ValidationContext) -> bool:
         context.looked = True
-        seen = looks(context.log_dir)
-        if not seen:
-            raise NoData("nobody looked at the frontend's list")
-        last, longest = seen[-1], longest_disagreement(seen)
-        flaws = [f"at last {', '.join(last.missing)} lacked"] if last.missing else []
-        flaws += [f"at last {', '.join(last.ghosts)} was listed and not there"] if last.ghosts else []
-        most = max(len(one.ghosts) for one in seen)
-        told = f"the list was wrong for at most {longest:.1f} s after a change, with up to {most} ghosts"
-        context.saw("; ".join([*flaws, told]))
-        return not flaws and longest <= scaled(self.within)
+        most = dict.fromkeys(context.before, 0.0)
+        for told in samples(context.log_dir):
+            if told.series == "rss_mb" and told.component in most:
+                grown = told.value - context.before[told.component].get("rss_mb", 0.0)
+                most[told.component] = max(most[told.component], grown)
+        if not any(most.values()):
+            raise NoData("no component told of its memory while the load lasted")
+        context.saw(", ".join(f"{name} needed {grown:.0f} MB more" for name, grown in most.items()))
+        return max(most.values()) <= self.at_most_mb
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ COLUMNS: dict[str, Any] = {
     "lost": pl.Int64,
     "repeated": pl.Int64,
     "stray": pl.Int64,
+    "worker": pl.String,
 }
 """Those that results need; the rest of a line is for people."""
 LATENCY = (pl.col("end") - pl.col("due")) * 1000
