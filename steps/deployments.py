@@ -55,6 +55,17 @@ def deployment_of_version(context: Context, backend: Backend, version: str, work
     context.world.deploy(backend=backend, dynamo=version, workers=workers, migration_limit=limit)
 
 
+@given(
+    "a {backend:Backend} deployment with {workers:d} workers that allows {limit:Count} migrations, where workers are"
+    " tested each second"
+)
+def tested_deployment(context: Context, backend: Backend, workers: int, limit: int) -> None:
+    each_second = (("DYN_CANARY_WAIT_TIME", "1"),)
+    context.world.deploy(
+        backend=backend, workers=workers, migration_limit=limit, canary_health_checks=True, environment=each_second
+    )
+
+
 @given("a {backend:Backend} deployment with 1 worker that serves {slots:d} requests at a time")
 def single_worker(context: Context, backend: Backend, slots: int) -> None:
     context.world.deploy(backend=backend, workers=1, slots=slots)

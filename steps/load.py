@@ -12,6 +12,7 @@ from support.checkers import (
     NoLeakChecker,
     NoSilenceChecker,
     NoTokenLostChecker,
+    PeakMemoryChecker,
     RecoveryTimeChecker,
     RejectionChecker,
     SuccessRateChecker,
@@ -59,6 +60,11 @@ def overload_by_rate(context: Context, rate: int, tokens: int) -> None:
 def overload(context: Context, count: int, tokens: int) -> None:
     asked = {"clients": str(count), "max_tokens": str(tokens)}
     context.world.strike_under_load([Failure(type="overload", parameters=asked)])
+
+
+@when("{clients:d} clients ask for {tokens:d} tokens each, {times:d} times in a row")
+def crowd(context: Context, clients: int, tokens: int, times: int) -> None:
+    context.world.begin_load(Load(clients=clients, max_tokens=tokens, requests_per_client=times))
 
 
 @when("other clients send prompts that are too long for the model")
@@ -125,6 +131,11 @@ def accepted_in_time(context: Context, seconds: int) -> None:
 @then("what Dynamo counts is what the clients saw")
 def counts_agree(context: Context) -> None:
     expect_of_load(context.world, MetricsConsistencyChecker())
+
+
+@then("no part of the deployment needs more than {megabytes:d} MB more memory meanwhile")
+def memory_is_bounded(context: Context, megabytes: int) -> None:
+    expect_of_load(context.world, PeakMemoryChecker(at_most_mb=megabytes))
 
 
 @then("nothing piles up in the deployment")

@@ -30,6 +30,30 @@ Feature: More than a deployment can serve
         | backend |
         | trtllm  |
 
+    Scenario Outline: Ten times as many clients as places all get their answers, in bounded memory
+      Given a <backend> deployment with 1 worker that serves 8 requests at a time
+      When 80 clients ask for 50 tokens each, 3 times in a row
+      Then every request is answered in full
+      And no token is lost or repeated
+      And what Dynamo counts is what the clients saw
+      And no part of the deployment needs more than 50 MB more memory meanwhile
+      And nothing piles up in the deployment
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |
+
   Rule: A prompt that is too long for the model is refused, and disturbs nobody else
 
     Scenario Outline: Too long prompts are refused while others are answered

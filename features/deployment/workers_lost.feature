@@ -209,3 +209,29 @@ Feature: A deployment under load survives the loss of workers
       Examples: TensorRT-LLM
         | backend |
         | trtllm  |
+
+    @known_defect
+    Scenario Outline: A frozen worker leaves nobody waiting, also where every worker is tested each second
+      Known defect: the tests of Dynamo 1.4.2 run inside the worker and freeze with it: an answer that it has begun waits until it goes on.
+
+      Given a <backend> deployment with 2 workers that allows 3 migrations, where workers are tested each second
+      And 20 requests a second for 50 tokens each
+      When one worker is frozen for 20 seconds under this load
+      Then every request is answered in full
+      And no token is lost or repeated
+      And every client hears within 10 seconds what becomes of its request
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |
