@@ -163,7 +163,6 @@ _ROUTERS = {
     "by load": "least-loaded",
     "by load of two": "power-of-two",
     "by memory": "kv",
-    "as told": "direct",
 }
 
 

@@ -40,12 +40,24 @@ class ForgetsAToken(CountingEngine):
             yield chunk
 
 
+class KeepsMemory(CountingEngine):
+    """Each request costs a megabyte for ever."""
+
+    async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
+        KEPT.append(b"x" * 1_000_000)
+        async for chunk in super().generate(request, context):
+            yield chunk
+
+
+KEPT: list[bytes] = []
+
+
 class _NeverGivenBack(Slots):
     def give_back(self, blocks: int) -> None:
         """Keep it."""
 
 
-ENGINES = {"leaks-slots": LeaksSlots, "forgets-a-token": ForgetsAToken}
+ENGINES = {"leaks-slots": LeaksSlots, "forgets-a-token": ForgetsAToken, "keeps-memory": KeepsMemory}
 
 if __name__ == "__main__":
     run(ENGINES[sys.argv.pop(1)])

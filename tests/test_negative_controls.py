@@ -92,6 +92,9 @@ FAIL = [
 class Suite:
     """Runs the suite, with folders of its own for all that it writes."""
 
+    program = "tests.broken"
+    """That knows the ways in which a deployment can be broken."""
+
     def __init__(self, folder: Path) -> None:
         self.log_dir = folder / "log"
         self.temporary = folder / "temporary"
@@ -101,7 +104,7 @@ class Suite:
         """That one scenario on vLLM, on a deployment that is broken in that way."""
         behave = ["-D", f"log_dir={self.log_dir}", "-t", "@vllm and not @nats", "-n", scenario]
         done = subprocess.run(
-            [sys.executable, "-m", "tests.broken", broken, *behave],
+            [sys.executable, "-m", self.program, broken, *behave],
             cwd=ROOT,
             env=os.environ | {"TMPDIR": str(self.temporary)},
             stdout=subprocess.PIPE,
@@ -112,6 +115,13 @@ class Suite:
         found = [json.loads(path.read_text()) for path in (self.log_dir / "allure-results").glob("*-result.json")]
         assert [result["name"].startswith(scenario) for result in found] == [True], done.stdout
         return Run(done.returncode, done.stdout, found[0])
+
+    def shows(self, control: Control) -> None:
+        """The right step of its scenario fails, and says what a reader needs."""
+        run = self.run(control.broken, control.scenario)
+        assert run.verdict == ("failed", control.step), run.output
+        assert re.search(control.says, run.message, re.DOTALL), run.message
+        assert run.status == 1
 
     def processes(self) -> list[int]:
         """Those that run with this suite's environment, in whatever namespace: behave, components, the report's."""
@@ -145,7 +155,11 @@ class Run:
 @pytest.fixture
 def suite(tmp_path: Path) -> Iterator[Suite]:
     """Nothing of its runs is left when the test has ended: no process (so no namespace), no folder."""
-    suite = Suite(tmp_path)
+    yield from leaving_nothing(Suite(tmp_path))
+
+
+def leaving_nothing(suite: Suite) -> Iterator[Suite]:
+    """The suite, and after its use the proof."""
     yield suite
     eventually(lambda: not suite.processes(), within=5, describe="every process of the run is gone")
     assert list(suite.temporary.iterdir()) == []
@@ -154,10 +168,7 @@ def suite(tmp_path: Path) -> Iterator[Suite]:
 @needs_namespaces
 @pytest.mark.parametrize("control", FAIL, ids=str)
 def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
-    run = suite.run(control.broken, control.scenario)
-    assert run.verdict == ("failed", control.step), run.output
-    assert re.search(control.says, run.message, re.DOTALL), run.message
-    assert run.status == 1
+    suite.shows(control)
 
 
 @needs_namespaces

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.settings import ROOT
-from support.waiting import eventually
-from tests.test_negative_controls import Control, Run, Suite, needs_namespaces
+from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_namespaces
 
 UNKNOWN = "A request that names a model that nobody serves is refused"
 FULL = "A full deployment turns a newcomer away"
@@ -60,38 +53,19 @@ FAIL = [
 class HttpSuite(Suite):
     """With the deployments of tests/broken_http.py."""
 
-    def run(self, broken: str, scenario: str) -> Run:
-        behave = ["-D", f"log_dir={self.log_dir}", "-t", "@vllm and not @nats", "-n", scenario]
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.broken_http", broken, *behave],
-            cwd=ROOT,
-            env=os.environ | {"TMPDIR": str(self.temporary)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-        )
-        found = [json.loads(path.read_text()) for path in (self.log_dir / "allure-results").glob("*-result.json")]
-        assert [result["name"].startswith(scenario) for result in found] == [True], done.stdout
-        return Run(done.returncode, done.stdout, found[0])
+    program = "tests.broken_http"
 
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Iterator[Suite]:
     """Nothing of its runs is left when the test has ended: no process, no folder."""
-    suite = HttpSuite(tmp_path)
-    yield suite
-    eventually(lambda: not suite.processes(), within=5, describe="every process of the run is gone")
-    assert list(suite.temporary.iterdir()) == []
+    yield from leaving_nothing(HttpSuite(tmp_path))
 
 
 @needs_namespaces
 @pytest.mark.parametrize("control", FAIL, ids=lambda control: f"{control.broken}: {control.scenario}")
 def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
-    run = suite.run(control.broken, control.scenario)
-    assert run.verdict == ("failed", control.step), run.output
-    assert re.search(control.says, run.message), run.message
-    assert run.status == 1
+    suite.shows(control)
 
 
 @needs_namespaces

@@ -1,0 +1,83 @@
+"""Negative controls of what is promised of single workers under load: as tests/test_negative_controls.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_namespaces
+
+CHURN = "A worker that dies five times in a row leaves no ghost"
+SLOW = "A slow worker keeps its own clients waiting and no others"
+SPARED = "A slow worker is spared where requests are spread by memory"
+URGENT = "Urgent requests do not wait in the crowd"
+PINNED = "Who wants a busy worker waits for it while others are served"
+CROWD = "Ten times as many clients as places all get their answers"
+BEGUN = "Answers that are being written do not need those who read prompts"
+
+FAIL = [
+    Control(
+        "lists-the-dead",
+        CHURN,
+        "And the list of those who serve is right within 12 seconds of each change",
+        r"at last 10\.\d+\.\d+\.\d+(, 10\.\d+\.\d+\.\d+){4} was listed and not there",
+    ),
+    Control(
+        "spreads-in-turn",
+        SPARED,
+        "Then the slow worker gives at most 25 of 100 answers",
+        r"answered \d+ of \d+ requests that came then \(3\d percent\)",
+    ),
+    Control(
+        "knows-no-urgency",
+        URGENT,
+        "Then 99 of 100 urgent answers are complete within 1 second, while the others take twice as long",
+        r"urgent answers, p99 \d{4} ms",
+    ),
+    Control(
+        "loses-every-kind",
+        BEGUN,
+        "Then every answer that has begun is given in full",
+        r"of \d+ answers that had begun, [1-9].* were not given in full",
+    ),
+    Control(
+        "has-room",
+        PINNED,
+        "And the client was served after the neighbour had its whole answer",
+        r"^the client was served \d\.\d\d s before the neighbour had its answer$",
+    ),
+    Control(
+        "keeps-memory",
+        CROWD,
+        "And no part of the deployment needs more than 50 MB more memory meanwhile",
+        r"vllm-worker-0 needed 2\d\d MB more",
+    ),
+]
+
+
+class WorkersSuite(Suite):
+    """With the deployments of tests/broken_workers.py."""
+
+    program = "tests.broken_workers"
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Iterator[Suite]:
+    """Nothing of its runs is left when the test has ended: no process, no folder."""
+    yield from leaving_nothing(WorkersSuite(tmp_path))
+
+
+@needs_namespaces
+@pytest.mark.parametrize("control", FAIL, ids=str)
+def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
+    suite.shows(control)
+
+
+@needs_namespaces
+def test_a_worker_that_is_not_slow_is_an_error(suite: Suite) -> None:
+    run = suite.run("slows-nobody", SLOW)
+    assert run.verdict == ("broken", "When one worker is ten times slower for 5 seconds under this load"), run.output
+    assert "takes 5 times as long as usual from token to token: not within" in run.message
+    assert run.status == 1
