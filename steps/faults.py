@@ -1,15 +1,24 @@
 """What is done to a deployment on purpose."""
 
+from collections.abc import Callable
+
 from behave import register_type, when
 from behave.runner import Context
 
-from support.faults.kill import Kill
+from support.deployment import Component
+from support.faults import Fault
 from support.phrases import TYPES
+from support.victims import victims
 
 register_type(**TYPES)
 
 
-@when("the worker that serves {name:Client} is killed after {tokens:d} tokens")
-def kill_serving_worker(context: Context, name: str, tokens: int) -> None:
+@when("the worker that serves {name:Client} {blow:Blow} after {tokens:d} tokens")
+def strike_serving_worker(context: Context, name: str, blow: Callable[[Component], Fault], tokens: int) -> None:
     context.world.client(name).wait_for_tokens(tokens)
-    context.world.strike_worker_of(name, Kill)
+    context.world.strike_worker_of(name, blow)
+
+
+@when("{whom:Whom} {blow:Blow}")
+def strike(context: Context, whom: str, blow: Callable[[Component], Fault]) -> None:
+    context.world.journal.inject(*(blow(victim) for victim in victims(context.world.deployment, whom)))

@@ -41,6 +41,14 @@ class Component(ABC):
         """Ask it to end (SIGTERM), and return at once; it drains as it promises to."""
 
     @abstractmethod
+    def interrupt(self) -> None:
+        """As `terminate`, in the way of a user at a keyboard (SIGINT)."""
+
+    @abstractmethod
+    def fail_engine(self) -> None:
+        """Let its engine fail for good, and return at once. Only the counting engine can be told to (SIGHUP)."""
+
+    @abstractmethod
     def pause(self) -> None:
         """Freeze it (SIGSTOP): it holds its connections and answers nothing. Returns when it is seen frozen."""
 
@@ -92,6 +100,11 @@ class Component(ABC):
     @abstractmethod
     def frozen(self) -> bool:
         """There is a process, and it is frozen."""
+
+    @property
+    @abstractmethod
+    def ends(self) -> list[int]:
+        """How it has ended so far, the last one last: its exit status, negative for a signal that ended it."""
 
     @property
     @abstractmethod

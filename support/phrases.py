@@ -9,8 +9,12 @@ from typing import Any
 
 import parse
 
-from support.deployment import Deployment
+from support.deployment import Component, Deployment
 from support.errors import UsageError
+from support.faults import Fault
+from support.faults.engine_failure import EngineFailure
+from support.faults.kill import Kill
+from support.faults.terminate import Interrupt, Terminate
 from support.refusals import FLAWS, REFUSALS
 from support.requests import CancellableRequest, send_chat_completion_request, send_completion_request
 from support.scenarios import Failure
@@ -98,8 +102,9 @@ class Deed:
 
 _DEEDS = {
     "killed": "kill",
-    "terminated": "terminate",
+    "asked to end": "terminate",
     "frozen": "pause",
+    "away": "absence",
     "taken away": "scale_down",
     "restarted one by one": "rolling_restart",
     "joined by one more": "scale_up",
@@ -116,6 +121,20 @@ def parse_deed(text: str) -> Deed:
     match = _DEED.fullmatch(text)
     assert match, "the pattern lets nothing else through"
     return Deed(_DEEDS[match[1]], float(match[2]) if match[2] else None)
+
+
+_BLOWS: dict[str, Callable[[Component], Fault]] = {
+    "is killed": Kill,
+    "is asked to end": Terminate,
+    "is interrupted": Interrupt,
+    "loses its engine": EngineFailure,
+}
+
+
+@parse.with_pattern("|".join(_BLOWS))
+def parse_blow(text: str) -> Callable[[Component], Fault]:
+    """ "is killed", "loses its engine": what is done to one component at a moment of a client's answer."""
+    return _BLOWS[text]
 
 
 @parse.with_pattern(r"(?:the|one|every|all|half of the|\d+) (?:frontend|prefill|decode|worker)s?(?: workers?)?")
@@ -178,6 +197,7 @@ TYPES = {
     "Backend": parse_backend,
     "Plane": parse_plane,
     "Count": parse_count,
+    "Blow": parse_blow,
     "Deed": parse_deed,
     "Version": parse_version,
     "Whom": parse_whom,

@@ -36,6 +36,7 @@ REFUSALS: Mapping[str, tuple[int, ...]] = {
     "too long": (400, 413),
     "too large": (413,),
     "overloaded": (529, 503),
+    "not ready": (503,),
 }
 """What a refusal is called, and the HTTP statuses that say so. 529 is Dynamo's own for an overload, 503 the older."""
 

@@ -13,13 +13,14 @@ Engine = Literal["mocker", "counting", "real"]
 Plane = Literal["tcp", "nats"]
 Role = Literal["frontend", "worker", "prefill", "decode", "etcd", "nats"]
 RestartPolicy = Literal["never", "always"]
+Serving = Literal["engine-kit", "backend"]
 
 BACKENDS: tuple[str, ...] = get_args(Backend)
 ENGINES: tuple[str, ...] = get_args(Engine)
 PLANES: tuple[str, ...] = get_args(Plane)
 ROUTER_MODES = ("round-robin", "random", "power-of-two", "kv", "direct", "least-loaded", "device-aware-weighted")
 _LEAST = {
-    0: ("workers", "prefill", "decode", "migration_limit", "migration_max_seq_len", "seconds_to_stop"),
+    0: ("workers", "prefill", "decode", "migration_limit", "migration_max_seq_len", "seconds_to_stop", "grace_period"),
     1: (
         "frontends",
         "tokens_per_second",
@@ -29,6 +30,8 @@ _LEAST = {
         "request_queue_limit",
         "overload_status",
         "busy_prefill_tokens",
+        "drain_timeout",
+        "frontend_drain_timeout",
     ),
 }
 """What each number of a spec is at least; None is allowed where a field may be None."""
@@ -83,6 +86,15 @@ class DeploymentSpec:
     only), where those of higher priority go first. None: they never do."""
     overload_status: int | None = None
     """HTTP status of those turned away; None: Dynamo's default, 529 in 1.4.2."""
+    serving: Serving = "engine-kit"
+    """How the counting engine is served: by Dynamo's kit for engines of one's own, or as its own backends serve theirs.
+    In 1.4.2 they differ in how a worker ends."""
+    grace_period: int | None = None
+    """Seconds that a worker which is to end serves on after it has left discovery; None: Dynamo's default, 5."""
+    drain_timeout: int | None = None
+    """Seconds that it then waits at most for what is in flight; None: Dynamo's default, 900."""
+    frontend_drain_timeout: int | None = None
+    """Seconds that a frontend which is to end waits at most for what it has let in; None: Dynamo's default, 5."""
     dynamo: str = "1.4.2"
     restart: RestartPolicy = "never"
     environment: tuple[tuple[str, str], ...] = ()
@@ -94,6 +106,7 @@ class DeploymentSpec:
         choose("request plane", self.request_plane, PLANES)
         choose("router mode", self.router_mode, ROUTER_MODES)
         choose("restart policy", self.restart, get_args(RestartPolicy))
+        choose("way of serving", self.serving, get_args(Serving))
         if self.workers and (self.prefill or self.decode):
             raise UsageError("a deployment has either workers or prefill and decode workers, not both")
         if bool(self.prefill) != bool(self.decode):

@@ -281,6 +281,7 @@ def run(scenario: Scenario, target: Target, log_dir: Path, *, note: Callable[[st
 def _plan(load: Load, deployment: Deployment) -> LoadPlan:
     return LoadPlan(
         base_url=deployment.base_url,
+        other_base_urls=tuple(deployment.base_urls[1:]),
         model=deployment.model,
         endpoint="chat/completions" if load.chat else "completions",
         stream=load.stream,

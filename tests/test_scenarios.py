@@ -32,6 +32,9 @@ def test_every_kind_that_is_promised_is_there() -> None:
         "kill",
         "pod_kill",
         "terminate",
+        "interrupt",
+        "engine_failure",
+        "absence",
         "pause",
         "rolling_restart",
         "rolling_upgrade",
@@ -141,7 +144,7 @@ def test_a_table_says_what_happens_to_whom_and_when() -> None:
     rows = [
         {"what happens": "killed", "to whom": "one worker", "when": "after 40 requests"},
         {"what happens": "frozen for 5 seconds", "to whom": "the frontend", "when": "at once"},
-        {"what happens": "terminated", "to whom": "2 workers", "when": "1.5 seconds later"},
+        {"what happens": "asked to end", "to whom": "2 workers", "when": "1.5 seconds later"},
         {"what happens": "killed", "to whom": "one worker", "when": "when in_flight > 10"},
         {"what happens": "killed", "to whom": "one worker", "when": "during RECOVERY"},
         {"what happens": "killed and started again 5 times", "to whom": "one worker", "when": "at once"},

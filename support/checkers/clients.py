@@ -215,6 +215,25 @@ class PriorityChecker(BaseChecker):
 
 
 @dataclass(frozen=True)
+class OtherFrontendsChecker(BaseChecker):
+    """Where some frontends were struck, the clients of all others were answered in full."""
+
+    def check(self, context: ValidationContext) -> bool:
+        struck = {name for mark in context.journal.marks for name in mark.target.split(", ")}
+        names = [f"frontend-{number}" for number in range(len(context.results.folder.plan.base_urls))]
+        others = [number for number, name in enumerate(names) if name not in struck]
+        if len(others) in (0, len(names)):
+            raise NoData(f"{'all' if not others else 'none'} of {', '.join(names)} were struck: there are no others")
+        seen = {names[number]: context.results.of_frontend(number) for number in others}
+        context.saw(
+            ", ".join(
+                f"{name} answered {one.completed} of {one.requests} requests in full" for name, one in seen.items()
+            )
+        )
+        return all(one.requests and one.completed == one.requests for one in seen.values())
+
+
+@dataclass(frozen=True)
 class RejectionChecker(BaseChecker):
     """Under overload requests were turned away as promised, and (`stops`) when it was over no more."""
 

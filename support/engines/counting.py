@@ -13,6 +13,8 @@ or its slot, at once. Each request is logged as the real backend would ("Decode 
 ..."). `--disaggregation-mode prefill` answers with one token and a hand-over; `decode` goes on from it.
 
 SIGUSR1 makes a worker slow while it serves (one tenth of its tokens a second, running requests too), SIGUSR2 ends that.
+SIGHUP makes the engine fail for good, as a real one does whose GPU has gone: each request that it runs or is given
+raises Dynamo's `EngineShutdown`. What becomes of the process is for whoever serves the engine to decide.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from dynamo.common.backend.publisher import ComponentSnapshot
 from dynamo.common.backend.run import run
 from dynamo.common.backend.worker import WorkerConfig
 from dynamo.common.constants import DisaggregationMode
+from dynamo.llm.exceptions import EngineShutdown
 from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 
 logger = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ CONTEXT_LENGTH = 32_768
 DEFAULT_MAX_TOKENS = 16
 SLOW = 10
 """By how much a worker that was made slow is slower."""
+FAILED = "The counting engine has failed for good"
 TAKEN = {
     "vllm": {"agg": "Decode Request ID", "prefill": "Prefill Request ID", "decode": "Decode Request ID"},
     "sglang": {"agg": "New Request ID", "prefill": "New Request ID", "decode": "New Request ID"},
@@ -148,15 +152,16 @@ class CountingEngine(LLMEngine):
         self._seconds_to_stop = seconds_to_stop
         self._slots = Slots(slots=slots, blocks=blocks)
         self._publisher: Any = None
-        self._registry = CollectorRegistry()
-        self._tokens = Counter("counting_engine_tokens", "Tokens generated", registry=self._registry)
-        self._gaps = Summary("counting_engine_token_seconds", "From token to token", registry=self._registry)
-        self._aborted = Counter("counting_engine_aborted", "Requests cancelled", registry=self._registry)
-        running = Gauge("counting_engine_running_requests", "Requests that hold a slot", registry=self._registry)
+        self._failed = asyncio.Event()
+        self.registry = CollectorRegistry()
+        self._tokens = Counter("counting_engine_tokens", "Tokens generated", registry=self.registry)
+        self._gaps = Summary("counting_engine_token_seconds", "From token to token", registry=self.registry)
+        self._aborted = Counter("counting_engine_aborted", "Requests cancelled", registry=self.registry)
+        running = Gauge("counting_engine_running_requests", "Requests that hold a slot", registry=self.registry)
         running.set_function(lambda: self._slots.running)
-        waiting = Gauge("counting_engine_waiting_requests", "Requests that wait for one", registry=self._registry)
+        waiting = Gauge("counting_engine_waiting_requests", "Requests that wait for one", registry=self.registry)
         waiting.set_function(lambda: self._slots.waiting)
-        used = Gauge("counting_engine_used_blocks", "KV blocks in use", registry=self._registry)
+        used = Gauge("counting_engine_used_blocks", "KV blocks in use", registry=self.registry)
         used.set_function(lambda: self._slots.used_blocks)
 
     @classmethod
@@ -188,6 +193,7 @@ class CountingEngine(LLMEngine):
     async def start(self, worker_id: int) -> EngineConfig:
         self._pace.obey_signals()
         logger.info("Counting engine %x: %d slots, %d blocks", worker_id, self._slots.slots, self._slots.blocks)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._fail)
         return EngineConfig(
             model=self._model,
             served_model_name=self._served_name,
@@ -199,6 +205,10 @@ class CountingEngine(LLMEngine):
                 max_num_batched_tokens=CONTEXT_LENGTH,
             ),
         )
+
+    def _fail(self) -> None:
+        logger.error("%s", FAILED)
+        self._failed.set()
 
     async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
         if self._mode == DisaggregationMode.DECODE and not is_probe(request):
@@ -248,10 +258,15 @@ class CountingEngine(LLMEngine):
         loop = asyncio.get_running_loop()
         last = due = loop.time()
         stopped = asyncio.ensure_future(context.async_killed_or_stopped())
+        failed = asyncio.ensure_future(self._failed.wait())
         try:
             for _ in range(budget):
                 due += self._pace.interval
-                await asyncio.wait({stopped}, timeout=max(0.0, due - loop.time()))
+                await asyncio.wait(
+                    {stopped, failed}, timeout=max(0.0, due - loop.time()), return_when=asyncio.FIRST_COMPLETED
+                )
+                if failed.done():
+                    raise EngineShutdown(FAILED)
                 if stopped.done():
                     await asyncio.sleep(self._seconds_to_stop)
                     return
@@ -262,6 +277,7 @@ class CountingEngine(LLMEngine):
                 yield token
         finally:
             stopped.cancel()
+            failed.cancel()
 
     def _chunk(self, token: int, prompt: int, sent: int, *, last: bool) -> GenerateChunk:
         if not last:
@@ -288,7 +304,7 @@ class CountingEngine(LLMEngine):
             self._publisher.publish(0, snapshot)
 
     async def register_prometheus(self, metrics: Any) -> None:
-        register_engine_registry(metrics, self._registry)
+        register_engine_registry(metrics, self.registry)
 
     async def health_check_payload(self) -> dict[str, Any] | None:
         return build_health_check_payload(bos_token_id=1)

@@ -1,6 +1,8 @@
-"""A component is asked to end: SIGTERM, as Kubernetes does with a pod that it deletes."""
+"""A component is asked to end: SIGTERM, as Kubernetes does with a pod that it deletes, or SIGINT, as a user does."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from support.deployment import Component
 from support.errors import FaultError
@@ -15,8 +17,8 @@ _SAYS = ("shut", "drain", "signal", "SIGTERM", "stopping")
 class Terminate(Fault):
     """Asks a component to end, and goes on when it is seen to have heard. What it does then is its own promise."""
 
-    kinds = ("terminate", "pod_delete")
-    name = "terminated"
+    kinds: ClassVar[tuple[str, ...]] = ("terminate", "pod_delete")
+    name = "asked to end"
 
     def __init__(self, component: Component) -> None:
         self.victim = component.name
@@ -38,3 +40,14 @@ class Terminate(Fault):
         new = self._component.logs()[self._logged :].splitlines()
         said = [line for line in new if any(word in line for word in _SAYS)]
         return f"{self.victim} says: {said[0].strip()}" if said else ""
+
+
+class Interrupt(Terminate):
+    """The same in the way of a user at a keyboard."""
+
+    kinds = ("interrupt",)
+    name = "interrupted"
+
+    def inject(self) -> None:
+        self._logged = len(self._component.logs())
+        self._component.interrupt()

@@ -59,6 +59,8 @@ class LoadPlan:
     their own times, whether answers come or not, so that a stall is seen in full."""
 
     base_url: str
+    other_base_urls: tuple[str, ...] = ()
+    """Of further frontends. The clients are spread over all of them: the n-th client asks the n-th, in turn."""
     model: str
     name: str = "main"
     endpoint: Endpoint = "completions"
@@ -89,8 +91,9 @@ class LoadPlan:
     """The counting engine answers: each answer is judged token by token."""
 
     def __post_init__(self) -> None:
-        if not self.base_url.startswith(("http://", "https://")):
-            raise UsageError(f"{self.base_url!r} is no base URL of a frontend: it must begin with http:// or https://")
+        for url in self.base_urls:
+            if not url.startswith(("http://", "https://")):
+                raise UsageError(f"{url!r} is no base URL of a frontend: it must begin with http:// or https://")
         choose("endpoint", self.endpoint, get_args(Endpoint))
         for name in ("clients", "shards", "turns_per_session"):
             if getattr(self, name) < 1:
@@ -112,6 +115,11 @@ class LoadPlan:
         if not opened and (self.requests is not None or self.turns_per_session > 1):
             raise UsageError("requests and turns_per_session are for a load with a rate: say requests_per_client")
 
+    @property
+    def base_urls(self) -> tuple[str, ...]:
+        """Of every frontend, by number. Client or session n asks `base_urls[n % len(base_urls)]`."""
+        return (self.base_url, *self.other_base_urls)
+
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self) | {
             "prompt_tokens": self.prompt_tokens.text,
@@ -122,7 +130,8 @@ class LoadPlan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LoadPlan:
         lengths = {name: Lengths(data[name]) for name in ("prompt_tokens", "max_tokens")}
-        return cls(**(dict(data) | lengths))
+        others = {"other_base_urls": tuple(data.get("other_base_urls", ()))}
+        return cls(**(dict(data) | lengths | others))
 
 
 @dataclass(frozen=True)

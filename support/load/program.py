@@ -40,7 +40,7 @@ class Shard:
         self._plan, self._number, self._folder, self._offset = plan, number, folder, clock_offset
         self._lines = Lines(folder / f"records-{number:04}.jsonl")
         self._client = httpx.AsyncClient(transport=LoadTransport(), trust_env=False, timeout=None)
-        self._url = httpx.URL(f"{plan.base_url.rstrip('/')}/v1/{plan.endpoint}")
+        self._urls = [httpx.URL(f"{base.rstrip('/')}/v1/{plan.endpoint}") for base in plan.base_urls]
         self._over = asyncio.Event()
         self._go: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,7 +125,8 @@ class Shard:
         self.told["started"] += 1
         asked = Asked(str(uuid.uuid4()), self._body(words, max_tokens), "", due)
         self._waiting[asked.request_id] = due
-        answer = await exchange(self._client, self._url, asked, deadline=self._plan.deadline)
+        url = self._urls[client % len(self._urls)]
+        answer = await exchange(self._client, url, asked, deadline=self._plan.deadline)
         try:
             async with self._finishing:  # one in each turn of the loop: sockets are read between one and the next
                 await asyncio.sleep(0)

@@ -8,7 +8,8 @@ from pathlib import Path
 from support.local import installed
 from support.local.model import MODEL_NAME, ModelFolder
 from support.local.network import Place
-from support.spec import DeploymentSpec, Role
+from support.settings import ROOT
+from support.spec import DeploymentSpec, Role, Serving
 
 HTTP, SYSTEM = 8000, 9090
 """Ports of a frontend and of a worker's system server, as in Dynamo's Kubernetes operator."""
@@ -47,6 +48,7 @@ LOG = "info,dynamo_llm::http::service::service_v2=warn"
 _MOCKER_TOKENS_PER_SECOND = 100
 """Of one request at --speedup-ratio 1, about; it varies with engine type and load."""
 _ENGINES = Path(__file__).parent.parent / "engines"
+_SERVED: dict[Serving, str] = {"engine-kit": "counting.py", "backend": "as_backends.py"}
 _MODE = {"worker": "agg", "prefill": "prefill", "decode": "decode"}
 
 
@@ -138,7 +140,8 @@ def _worker(name: str, role: Role, around: Surroundings) -> Command:
             *("--slots", str(spec.slots), "--blocks", str(spec.blocks)),
             *("--seconds-to-stop", str(spec.seconds_to_stop)),
         ]
-        return Command([python, str(_ENGINES / "counting.py"), *common, *engine], environment)
+        program = _ENGINES / _SERVED[spec.serving]
+        return Command([python, str(program), *common, *engine], environment | {"PYTHONPATH": str(ROOT)})
     engine = [
         *("--engine-type", spec.backend, "--speedup-ratio", f"{spec.tokens_per_second / _MOCKER_TOKENS_PER_SECOND:g}"),
         *("--max-num-seqs", str(spec.slots), "--num-gpu-blocks-override", str(spec.blocks)),
@@ -167,8 +170,11 @@ def _dynamo(name: str, around: Surroundings) -> dict[str, str]:
 
 
 def _limits(spec: DeploymentSpec) -> dict[str, float | None]:
-    """What makes a deployment turn requests away (names as read in 1.4.2; the same in 1.4.1)."""
+    """What makes a deployment turn requests away, and how long it takes to end (names as read in 1.4.2 and 1.4.1)."""
     return {
+        "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS": spec.grace_period,
+        "DYN_RUNTIME_GRACEFUL_SHUTDOWN_TIMEOUT_SECS": spec.drain_timeout,
+        "DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS": spec.frontend_drain_timeout,
         "DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD": spec.busy_decode_blocks,
         "DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD": spec.busy_prefill_tokens,
         "DYN_ENGINE_REQUEST_LIMIT": spec.engine_request_limit,

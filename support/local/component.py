@@ -69,6 +69,12 @@ class LocalComponent(Component):
     def terminate(self) -> None:
         self.process.terminate()
 
+    def interrupt(self) -> None:
+        self.process.interrupt()
+
+    def fail_engine(self) -> None:
+        self.process.send(signal.SIGHUP)
+
     def retire(self) -> None:
         """Ask it to end, and not to be started again by its policy."""
         self.process.terminate(for_good=True)
@@ -105,6 +111,10 @@ class LocalComponent(Component):
     @property
     def frozen(self) -> bool:
         return self.process.frozen
+
+    @property
+    def ends(self) -> list[int]:
+        return list(self.process.exits)
 
     @property
     def pid(self) -> int:

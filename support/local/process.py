@@ -131,6 +131,17 @@ class SupervisedProcess:
                 self._wanted = False
             self._signal(signal.SIGTERM)
 
+    def interrupt(self) -> None:
+        """SIGINT, and back at once. FaultError when it was not running."""
+        self.send(signal.SIGINT)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it to all of its processes, and back at once. FaultError when it was not running."""
+        with self._changed:
+            if self._process is None:
+                raise FaultError(f"{self.name} cannot be sent {number.name}: it is not running")
+            self._signal(number)
+
     def pause(self) -> None:
         """SIGSTOP, and seen stopped in every thread. FaultError otherwise."""
         self._freeze(signal.SIGSTOP, stopped=True)
@@ -138,13 +149,6 @@ class SupervisedProcess:
     def resume(self) -> None:
         """SIGCONT, and seen running. FaultError otherwise."""
         self._freeze(signal.SIGCONT, stopped=False)
-
-    def send(self, number: signal.Signals) -> None:
-        """Send it to all of its processes. FaultError when it was not running."""
-        with self._changed:
-            if self._process is None:
-                raise FaultError(f"{self.name} cannot be sent {number.name}: it is not running")
-            self._signal(number)
 
     @property
     def frozen(self) -> bool:

@@ -81,7 +81,7 @@ class Results:
             self._phase_number().alias("phase"),
         )
         try:
-            for batch in needed.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming"):
+            for batch in _batches(needed):
                 seen.update(batch.select(pl.col(FLAWS).sum()).row(0, named=True))
                 insist(self.folder, seen)
                 turns.add(batch)
@@ -102,6 +102,18 @@ class Results:
     def _seconds(self, name: str, tally: Tally) -> float:
         lasted = [phase.end - phase.begin for phase in self.marks.phases if phase.name == name]
         return lasted[0] if lasted else tally.seconds
+
+    def of_frontend(self, number: int) -> Measures:
+        """What its clients saw. UsageError when the load went to no frontend of that number."""
+        urls = self.folder.plan.base_urls
+        if not 0 <= number < len(urls):
+            raise UsageError(f"the load went to {len(urls)} frontends: there is no frontend {number}")
+        asked = self.frame.filter(pl.col("client") % len(urls) == number)
+        tally = Tally()
+        for batch in _batches(asked.select(*Tally.COLUMNS, "latency_ms", "ttft_ms")):
+            if batch.height:
+                tally.add(batch, self._limits)
+        return tally.measures(seconds=tally.seconds)
 
     # What was not recorded.
 
@@ -147,6 +159,10 @@ class Results:
             "as_before_s": seen and seen.as_before,
             **{name: dataclasses.asdict(part) for name, part in self.phases.items()},
         }
+
+
+def _batches(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    return frame.collect_batches(chunk_size=BATCH, maintain_order=False, engine="streaming")
 
 
 def _by_phase(batch: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
