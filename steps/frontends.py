@@ -12,8 +12,8 @@ from support.endings import (
     ALIVE,
     READY,
     expect_all_ended,
+    expect_all_free,
     expect_service,
-    expect_workers_free,
     says,
     strike_frontend,
 )
@@ -67,7 +67,7 @@ def all_hear(context: Context, seconds: int) -> None:
 
 @then("its workers are free within {seconds:d} seconds")
 def workers_free(context: Context, seconds: int) -> None:
-    expect_workers_free(context.world, within=seconds)
+    expect_all_free(context.world, within=seconds)
 
 
 @then("the frontend serves again within {seconds:d} seconds")

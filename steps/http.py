@@ -94,6 +94,7 @@ def has_whole_answer(context: Context, name: str) -> None:
 
 
 @then("it is refused as {refusal:Refusal} within {seconds:d} second")
+@then("it is refused as {refusal:Refusal} within {seconds:d} seconds")
 def is_refused(context: Context, refusal: str, seconds: int) -> None:
     assert_that(context.answer, Refused(refusal, within=seconds))
 

@@ -51,6 +51,11 @@ def roster_is_right(context: Context, seconds: int) -> None:
     expect_of_load(context.world, RosterChecker(within=seconds))
 
 
+@then("the list of those who serve is right all the time")
+def roster_is_always_right(context: Context) -> None:
+    expect_of_load(context.world, RosterChecker(within=0))
+
+
 @then("every answer that has begun is given in full")
 def begun_answers(context: Context) -> None:
     expect_of_load(context.world, BegunAnswersChecker())

@@ -93,6 +93,11 @@ class Component(ABC):
 
     @property
     @abstractmethod
+    def metrics_url(self) -> str:
+        """Where `metrics` are scraped."""
+
+    @property
+    @abstractmethod
     def running(self) -> bool:
         """There is a process, frozen or not."""
 
@@ -195,10 +200,12 @@ class Deployment(ABC):
         """Return when every component is up and the frontend would serve the model with all workers of the spec."""
 
     @abstractmethod
-    def add(self, role: Role, *, dynamo: str | None = None) -> Component:
+    def add(self, role: Role, *, dynamo: str | None = None, flaw: str | None = None) -> Component:
         """One component more of a generating role. Returns when every frontend would send it requests.
 
         dynamo: of another version than the spec's; Unavailable when that is not installed. UsageError for other roles.
+        flaw: of its model, one of `support.spec.MODEL_FLAWS`. DeploymentError, with its name and last words, when it
+        ends instead of serving; it is then still among the components.
         """
 
     @abstractmethod

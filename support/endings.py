@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from support.counts import engine_running, in_flight
+from support.broken_answers import expect_places_free
 from support.deployment import Component
 from support.errors import FaultError, UsageError
 from support.faults import Fault
@@ -93,18 +93,10 @@ def expect_all_ended(world: World, *, within: float) -> None:
         world.note(f"the {name} saw", outcome(record))
 
 
-def expect_workers_free(world: World, *, within: float) -> None:
-    """So many seconds (scaled) after the last fault no worker works on anything, by Dynamo's gauge and the engine's."""
-
-    def free() -> bool:
-        for worker in world.deployment.workers:
-            scrape = worker.metrics()
-            held = {"in flight": in_flight(scrape), "running": engine_running(scrape) or 0.0}
-            assert not any(held.values()), f"{worker.name} has {held}"
-        return True
-
-    eventually(free, within=_left(world, within), describe="no worker works on anything")
-    world.note("the workers were seen to be free after", f"{time.monotonic() - world.struck_at:.3f} s")
+def expect_all_free(world: World, *, within: float) -> None:
+    """So many seconds (scaled) after the last fault nobody works on anything (`expect_places_free`)."""
+    expect_places_free(world, within=_left(world, within))
+    world.note("every place was seen to be free after", f"{time.monotonic() - world.struck_at:.3f} s")
 
 
 def expect_service(world: World, *, within: float) -> None:

@@ -18,7 +18,7 @@ from support.faults.terminate import Interrupt, Terminate
 from support.refusals import FLAWS, REFUSALS
 from support.requests import CancellableRequest, send_chat_completion_request, send_completion_request
 from support.scenarios import Failure
-from support.spec import BACKENDS, PLANES, Backend, Plane
+from support.spec import BACKENDS, MODEL_FLAWS, PLANES, Backend, Plane
 
 PROMPT = "1 2 3 4 1000"
 """Five tokens; the counting engine goes on with 1001."""
@@ -80,6 +80,12 @@ def parse_flaw(text: str) -> str:
 @parse.with_pattern("|".join(REFUSALS))
 def parse_refusal(text: str) -> str:
     """ "malformed", "overloaded"."""
+    return text
+
+
+@parse.with_pattern("|".join(MODEL_FLAWS))
+def parse_model_flaw(text: str) -> str:
+    """ "no tokenizer", "a corrupt configuration"."""
     return text
 
 
@@ -204,5 +210,6 @@ TYPES = {
     "Flaw": parse_flaw,
     "Refusal": parse_refusal,
     "Router": parse_router,
+    "ModelFlaw": parse_model_flaw,
 }
 """Name in step texts to converter; every step module registers them."""

@@ -99,6 +99,17 @@ def expect_of_load(world: World, *checkers: BaseChecker) -> None:
     assert not broken, "; ".join(broken)
 
 
+def expect_roster(world: World, *, within: float) -> None:
+    """The frontend lists as many workers as there are, and none twice."""
+
+    def told() -> bool:
+        ids = [instance.id for instance in world.deployment.instances()]
+        assert len(ids) == len(set(ids)) == len(world.deployment.workers), f"the frontend lists the workers {ids}"
+        return True
+
+    eventually(told, within=within, describe=f"the frontend lists each of {len(world.deployment.workers)} workers once")
+
+
 def whole_answer(world: World, tokens: int) -> RecordMatcher:
     """What a complete answer of that many tokens is: word for word where the engine's text is known."""
     return complete_answer(tokens) if world.deployment.spec.engine == "counting" else counted_answer(tokens)

@@ -37,6 +37,7 @@ REFUSALS: Mapping[str, tuple[int, ...]] = {
     "too large": (413,),
     "overloaded": (529, 503),
     "not ready": (503,),
+    "broken": (500,),
 }
 """What a refusal is called, and the HTTP statuses that say so. 529 is Dynamo's own for an overload, 503 the older."""
 

@@ -15,6 +15,8 @@ Role = Literal["frontend", "worker", "prefill", "decode", "etcd", "nats"]
 RestartPolicy = Literal["never", "always"]
 Serving = Literal["engine-kit", "backend"]
 
+MODEL_FLAWS = ("no model folder", "no tokenizer", "a corrupt tokenizer", "a corrupt configuration", "a read-only cache")
+"""What can be wrong with the model of one worker."""
 BACKENDS: tuple[str, ...] = get_args(Backend)
 ENGINES: tuple[str, ...] = get_args(Engine)
 PLANES: tuple[str, ...] = get_args(Plane)

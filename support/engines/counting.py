@@ -15,6 +15,8 @@ or its slot, at once. Each request is logged as the real backend would ("Decode 
 SIGUSR1 makes a worker slow while it serves (one tenth of its tokens a second, running requests too), SIGUSR2 ends that.
 SIGHUP makes the engine fail for good, as a real one does whose GPU has gone: each request that it runs or is given
 raises Dynamo's `EngineShutdown`. What becomes of the process is for whoever serves the engine to decide.
+A prompt that begins with </s> is one that the engine cannot finish: it raises an error after FAILS_AFTER tokens, on
+every worker anew, as a real engine does with an input that breaks it. The worker itself goes on.
 """
 
 from __future__ import annotations
@@ -52,6 +54,9 @@ DEFAULT_MAX_TOKENS = 16
 SLOW = 10
 """By how much a worker that was made slow is slower."""
 FAILED = "The counting engine has failed for good"
+BREAKING = 2
+"""The token </s>, with which no sound prompt begins."""
+FAILS_AFTER = 20
 TAKEN = {
     "vllm": {"agg": "Decode Request ID", "prefill": "Prefill Request ID", "decode": "Decode Request ID"},
     "sglang": {"agg": "New Request ID", "prefill": "New Request ID", "decode": "New Request ID"},
@@ -226,6 +231,8 @@ class CountingEngine(LLMEngine):
             async with self._slot(blocks, context) as admitted:
                 if admitted:
                     async for token in self._count(prompt[-1] if prompt else 0, budget, context):
+                        if prompt[0] == BREAKING and sent == FAILS_AFTER:
+                            raise RuntimeError(f"the engine broke on this prompt after {sent} tokens")
                         sent += 1
                         yield self._chunk(token, len(prompt), sent, last=sent == budget)
         finally:

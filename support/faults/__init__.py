@@ -96,5 +96,12 @@ def refuse_unknown(name: str, parameters: Mapping[str, str], *known: str) -> Non
             raise UsageError(f"the failure {name!r} has no parameter {parameter!r}: {says}")
 
 
+def whole_number(name: str, parameter: str, text: str) -> int:
+    """A parameter's value. UsageError when it is no whole number."""
+    if not text.isdigit():
+        raise UsageError(f"{parameter} of the failure {name!r} is {text!r}: it must be a whole number")
+    return int(text)
+
+
 def _below(parent: Any) -> list[type[Fault]]:
     return [one for child in parent.__subclasses__() for one in (child, *_below(child))]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from support.deployment import Component
-from support.errors import FaultError, UsageError
-from support.faults import Fault, Stage, refuse_unknown
+from support.errors import FaultError
+from support.faults import Fault, Stage, refuse_unknown, whole_number
 from support.load.plan import Fixed, LoadPlan
 from support.load.run import LoadRun, Progress
 
@@ -32,7 +32,9 @@ class _MoreLoad(Fault):
     @classmethod
     def _whole_numbers(cls, parameters: Mapping[str, str], **defaults: int) -> dict[str, int]:
         refuse_unknown(cls.kinds[0], parameters, *defaults)
-        return {name: _whole(cls.kinds[0], name, parameters.get(name, str(value))) for name, value in defaults.items()}
+        return {
+            name: whole_number(cls.kinds[0], name, parameters.get(name, str(value))) for name, value in defaults.items()
+        }
 
     def inject(self) -> None:
         self._begun = True
@@ -137,9 +139,3 @@ class TokenOverflow(_MoreLoad):
     def verify(self) -> str:
         seen = self._until(lambda now: now.ended > 0, "requests with too long prompts have ended")
         return f"{seen.ended} such requests have ended, {seen.failed} of them were refused"
-
-
-def _whole(kind: str, name: str, text: str) -> int:
-    if not text.isdigit():
-        raise UsageError(f"{name} of the failure {kind!r} is {text!r}: it must be a whole number")
-    return int(text)

@@ -145,6 +145,11 @@ class LocalComponent(Component):
         """A new scenario begins: what was written so far is not its own."""
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
 
+    @property
+    def metrics_url(self) -> str:
+        port, path = METRICS[self.role]
+        return f"http://{self.place.at(port)}{path}"
+
     def metrics(self) -> Metrics:
         port, path = METRICS[self.role]
         answer = self.get(port, path)

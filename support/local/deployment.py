@@ -15,7 +15,7 @@ from support.errors import DeploymentError, UsageError
 from support.local import installed
 from support.local.commands import HTTP, PORTS, Surroundings, command
 from support.local.component import LocalComponent
-from support.local.model import MODEL_NAME, ModelFolder
+from support.local.model import MODEL_NAME, ModelFolder, give_back, write_flawed_model
 from support.local.network import Place, network
 from support.spec import GENERATING, DeploymentSpec, Role
 from support.waiting import eventually
@@ -44,6 +44,7 @@ class LocalDeployment(Deployment):
         self._folders = folders
         self.components: dict[str, Component] = {}
         self._altered: list[str] = []
+        self._flawed: list[Path] = []
         try:
             self._around = self._surroundings(model, etcd_folder)
             self._start(self._around)
@@ -116,14 +117,18 @@ class LocalDeployment(Deployment):
 
         eventually(serves, within=READY_WITHIN, describe=f"{self.spec} is ready", error=DeploymentError)
 
-    def add(self, role: Role, *, dynamo: str | None = None) -> Component:
+    def add(self, role: Role, *, dynamo: str | None = None, flaw: str | None = None) -> Component:
         if role not in GENERATING:
             raise UsageError(f"a {role} cannot be added: only {', '.join(GENERATING)} can")
         number = next(n for n in itertools.count() if f"{self.spec.backend}-{role}-{n}" not in self._around.places)
         name = f"{self.spec.backend}-{role}-{number}"
         self._altered.append(f"{name} was added")
         self._around.places[name] = self._network.place(name, PORTS[role])
-        added = self._put(name, role, self._around, version=dynamo)
+        around = self._around
+        if flaw is not None:
+            self._flawed.append(self._folders.data / f"model-of-{name}")
+            around = replace(around, model=write_flawed_model(self._flawed[-1], flaw))
+        added = self._put(name, role, around, version=dynamo)
         added.start()
         self.ready()
         return added
@@ -194,6 +199,8 @@ class LocalDeployment(Deployment):
     def close(self) -> None:
         with ExitStack() as closing:  # one that cannot be ended keeps none of the others up
             closing.callback(self._network.close)
+            for cache in self._flawed:
+                closing.callback(give_back, cache)
             for component in self._locals():
                 closing.callback(component.stop)
 

@@ -8,8 +8,14 @@ a Hugging Face cache, since Dynamo up to 1.3 looks the model's name up there.
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from support.errors import Unavailable
+from support.local import lab
+from support.spec import MODEL_FLAWS, choose
 
 MODEL_NAME = "dynamo-fault-specs/counting"
 VOCABULARY = 32_000
@@ -24,6 +30,48 @@ class ModelFolder:
 
     cache: Path
     snapshot: Path
+
+
+def write_flawed_model(cache: Path, flaw: str) -> ModelFolder:
+    """Write the model below `cache` with that flaw, one of `support.spec.MODEL_FLAWS`.
+
+    UsageError for another one, Unavailable when the cache should be read-only and this process may not mount.
+    """
+    choose("flaw of a model", flaw, MODEL_FLAWS)
+    model = write_model(cache)
+    snapshot = model.snapshot
+    if flaw == "no model folder":
+        shutil.rmtree(snapshot)
+    elif flaw == "no tokenizer":
+        (snapshot / "tokenizer.json").unlink()
+    elif flaw == "a corrupt tokenizer":
+        _cut_in_half(snapshot / "tokenizer.json")
+    elif flaw == "a corrupt configuration":
+        _cut_in_half(snapshot / "config.json")
+    else:
+        _make_read_only(cache)
+    return model
+
+
+def _cut_in_half(file: Path) -> None:
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+
+
+def _make_read_only(folder: Path) -> None:
+    """By a mount of the lab's own, since permissions mean nothing to root; it goes with the lab."""
+    if not lab.inside():
+        raise Unavailable("a folder can be made read-only in the lab only: see './specs doctor'")
+    for mount in (["--bind", str(folder), str(folder)], ["-o", "remount,ro,bind", str(folder)]):
+        done = subprocess.run(["mount", *mount], capture_output=True, text=True)
+        if done.returncode:
+            raise Unavailable(f"{folder} cannot be made read-only: {done.stderr.strip()}")
+
+
+def give_back(cache: Path) -> None:
+    """Let what is below `cache` be deleted, also when it was made read-only."""
+    if cache.is_mount():
+        subprocess.run(["umount", str(cache)], check=True, capture_output=True)
 
 
 def write_model(cache: Path) -> ModelFolder:

@@ -1,0 +1,47 @@
+"""What a deployment owes to those who behave while others do not read, eat its CPU, or start broken beside it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from support.checkers import BaseChecker, NoData, ValidationContext
+from support.waiting import eventually
+from support.world import World
+
+_ABORTED = re.compile(r"Aborted Request ID: \S+ after (\d+) tokens")
+_ENDED = re.compile(r"ended \(with ([1-9]\d*)\)")
+
+
+@dataclass(frozen=True)
+class GeneratedAheadChecker(BaseChecker):
+    """For those who did not read, the engine generated at most so many tokens each, and then waited for them."""
+
+    readers: int
+    at_most: int
+
+    def check(self, context: ValidationContext) -> bool:
+        counts = [int(count) for log in context.logs().values() for count in _ABORTED.findall(log)]
+        if len(counts) != self.readers:
+            raise NoData(f"the engines gave up {len(counts)} answers, {self.readers} clients let theirs stand")
+        context.saw(f"for {len(counts)} clients that did not read, between {min(counts)} and {max(counts)} tokens")
+        return max(counts) <= self.at_most
+
+
+def expect_ended_with_reason(world: World, *, naming: str, within: float) -> None:
+    """The worker that was started last has ended by itself with a failure status, its last words name the reason, and
+    whoever started it was told both. naming: a word of the reason."""
+    name = world.journal.marks[-1].target
+
+    def ended() -> str:
+        what = world.deployment.casualties().get(name, "is running")
+        assert _ENDED.fullmatch(what), f"{name} {what}"
+        return what
+
+    how = eventually(ended, within=within, describe=f"{name} ends with a failure status")
+    last = world.deployment.component(name).logs().rstrip().splitlines()[-1]
+    world.note(f"{name} {how} and said", last)
+    assert naming in last, f"the last words of {name} do not name {naming!r}: {last!r}"
+    told = world.journal.evidence[f"{name} started"]
+    assert name in told, f"whoever started {name} was not told its name: {told!r}"
+    assert last in told, f"whoever started {name} was not told its last words: {told!r}"
