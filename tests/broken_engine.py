@@ -16,7 +16,7 @@ from dynamo._core import Context
 from dynamo.common.backend.engine import GenerateChunk, GenerateRequest
 from dynamo.common.backend.run import run
 
-from support.engines.counting import CountingEngine, Slots
+from support.engines.counting import BREAKING, CountingEngine, Slots
 
 PROMPT = 5
 """Tokens that every client of the suite sends; a request with more of them was moved here from another worker."""
@@ -52,12 +52,26 @@ class KeepsMemory(CountingEngine):
 KEPT: list[bytes] = []
 
 
+class BreaksOnNothing(CountingEngine):
+    """Answers also the prompt that is to break it."""
+
+    async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
+        request["token_ids"] = [token for token in request["token_ids"] if token != BREAKING]
+        async for chunk in super().generate(request, context):
+            yield chunk
+
+
 class _NeverGivenBack(Slots):
     def give_back(self, blocks: int) -> None:
         """Keep it."""
 
 
-ENGINES = {"leaks-slots": LeaksSlots, "forgets-a-token": ForgetsAToken, "keeps-memory": KeepsMemory}
+ENGINES = {
+    "leaks-slots": LeaksSlots,
+    "forgets-a-token": ForgetsAToken,
+    "keeps-memory": KeepsMemory,
+    "breaks-on-nothing": BreaksOnNothing,
+}
 
 if __name__ == "__main__":
     run(ENGINES[sys.argv.pop(1)])
