@@ -57,14 +57,17 @@ def folder(
     fault: float | None = None,
     how: str = "stopped",
     plan: LoadPlan | None = None,
+    sent_until: float | None = None,
 ) -> Path:
-    """Write a load of these records; phases and the time of a kill are seconds after BEGIN."""
+    """Write a load of these records; phases, the time of a kill and `sent_until` are seconds after BEGIN."""
     path.mkdir(parents=True, exist_ok=True)
     lines = list(records)
     plan = plan or _plan(lines)
     (path / "load.json").write_text(json.dumps({"schema": 2, "clock_offset": 0.0, "plan": plan.to_json()}))
     (path / "records-0000.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-    (path / "end-0000.json").write_text(json.dumps({"started": len(lines), "ended": len(lines), "how": how}))
+    until = None if sent_until is None else BEGIN + sent_until
+    end = {"started": len(lines), "ended": len(lines), "how": how, "sent_until": until}
+    (path / "end-0000.json").write_text(json.dumps(end))
     marked = [Phase(name, BEGIN + begin, BEGIN + end) for name, begin, end in phases]
     faults = [] if fault is None else [Fault(name="killed", target="w", begin=BEGIN + fault, end=BEGIN + fault)]
     if marked:

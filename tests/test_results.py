@@ -137,6 +137,27 @@ def test_a_client_that_falls_silent_is_missed(tmp_path: Path) -> None:
     assert Results(sent).never_sent == 0, "of a client that was killed nobody knows"
 
 
+def test_when_all_fall_silent_the_end_of_the_load_tells(tmp_path: Path) -> None:
+    plan = LoadPlan(base_url="http://f", model="m", clients=3, shards=2)
+    made = [record(client, turn * 1.0, turn=turn) for client in range(3) for turn in range(5)]
+    assert Results(folder(tmp_path / "unknown", made, plan=dataclasses.replace(plan, shards=1))).never_sent == 0
+    path = folder(tmp_path / "known", made, plan=plan, sent_until=9.0)
+    other = {"started": 0, "ended": 0, "how": "stopped"}
+    for until, missing in ((None, 3), (BEGIN + 9, 3), (BEGIN + 5, 0)):
+        (path / "end-0001.json").write_text(json.dumps(other | {"sent_until": until}))
+        assert Results(path).never_sent == missing, until
+    (path / "end-0001.json").write_text(json.dumps(other))
+    assert Results(path).never_sent == 3, "one that does not say it leaves the others' word"
+
+
+def test_arrivals_that_were_due_when_nothing_was_sent_any_more_are_missed(tmp_path: Path) -> None:
+    plan = LoadPlan(base_url="http://f", model="m", rate=10, seed=3)
+    made = [record(one.number, one.due) for one in itertools.takewhile(lambda one: one.due < 4, arrivals(plan))]
+    due = sum(4 <= one.due <= 8 for one in itertools.islice(arrivals(plan), 200))
+    assert Results(folder(tmp_path / "stopped", made, plan=plan, sent_until=4.5)).never_sent == 0
+    assert Results(folder(tmp_path / "silent", made, plan=plan, sent_until=9.0)).never_sent == due > 20
+
+
 def test_of_clients_that_a_duration_cut_off_nothing_is_missed(tmp_path: Path) -> None:
     plan = LoadPlan(base_url="http://f", model="m", clients=3, requests_per_client=20, duration=9.0)
     made = [record(client, turn * 1.0, 0.99, turn=turn) for client in range(3) for turn in range(9)]

@@ -137,7 +137,10 @@ class Results:
     def never_sent(self) -> int:
         """Requests that were due and were not sent, as far as it can be known (`Turns.never_sent`)."""
         done = all(end["how"] == "done" for end in self.folder.ends)
-        return self._turns.never_sent(done=done, killed=self.killed, unfinished=max(0, self.unfinished))
+        told = [end["sent_until"] for end in self.folder.ends if end.get("sent_until") is not None]
+        return self._turns.never_sent(
+            done=done, killed=self.killed, unfinished=max(0, self.unfinished), sent_until=min(told, default=None)
+        )
 
     # How it recovered.
 

@@ -75,13 +75,14 @@ class Turns:
             self._ends = [self._ends[0].sort("client").with_columns(pl.Series("asked", asked))]
         self._keys = array("Q")
 
-    def never_sent(self, *, done: bool, killed: bool, unfinished: int) -> int:
+    def never_sent(self, *, done: bool, killed: bool, unfinished: int, sent_until: float | None = None) -> int:
         """How many requests were due and not sent, as far as it can be known.
 
         done: the load ended by itself, so all that was planned was due, but for what a `duration` cut off. One that was
         stopped, or cut off, owes what was due before: sessions and clients that never began, and the next request of
         each that was free at least `SURE_AFTER` seconds before. Of a load of which a part was killed only holes are
-        known. unfinished: requests that were sent without a record, which must not be told twice.
+        known. unfinished: requests that were sent without a record, which must not be told twice. sent_until: until
+        when all shards sent what was due, on the clock of the records; None: nobody knows, then as long as it is sure.
         """
         if killed:
             return self.holes
@@ -89,7 +90,7 @@ class Turns:
             return max(0, self._planned() * self._each - self.distinct)
         if self._one_begun is None:
             return self.holes
-        over = self._went_on_until(self._begin(*self._one_begun), done=done)
+        over = self._went_on_until(self._begin(*self._one_begun), done=done) if sent_until is None else sent_until
         return self.holes + self._absent(over) + max(0, self._silent(over) - unfinished)
 
     def _planned(self) -> int:
