@@ -57,6 +57,30 @@ def test_of_too_little_nothing_is_said(tmp_path: Path) -> None:
     assert set(verdicts(found).values()) == {"not enough data"}
 
 
+def struck(path: Path, *, back_after: float, gap_ms: float) -> Path:
+    """A run that fails for a while after a fault at 10 s, and whose tokens come so many milliseconds apart."""
+    records = []
+    for number in range(600):
+        due = number / 20
+        how = {"status": "error", "error_class": "reset"} if 10 <= due < 10 + back_after else {}
+        records.append(record(number, due, 0.5, gaps_ms=[gap_ms] * 3, **how))
+    phases = [("STANDARD", 0, 10), ("OVERFLOW", 10, 12), ("RECOVERY", 12, 30)]
+    folder(path / "evidence" / "a-scenario" / "load", records, phases=phases, fault=10.0)
+    return path
+
+
+def test_phases_gaps_and_recovery_are_compared(tmp_path: Path) -> None:
+    before, after = struck(tmp_path / "a", back_after=1, gap_ms=20), struck(tmp_path / "b", back_after=9, gap_ms=35)
+    found = {one.measure: one for one in compare(before, after)}
+    assert found["gap of tokens p99, ms"].verdict == "difference"
+    assert found["tokens lost per request"].verdict == "noise"
+    assert found["STANDARD: success, percent"].verdict == "noise"
+    assert found["RECOVERY: success, percent"].verdict == "difference"
+    assert "OVERFLOW: success, percent" not in found, "2 seconds are too few"
+    steady = found["steady success, s"]
+    assert (steady.before, steady.after, steady.verdict) == (1.0, 9.0, "one value each")
+
+
 def test_folders_that_are_no_runs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder of a run"):
         compare(tmp_path, tmp_path)

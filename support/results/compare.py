@@ -2,12 +2,13 @@
 
 Requests of one second share their fate, so seconds are drawn anew, not requests (a block bootstrap): a difference is
 one whose 99 percent interval does not hold zero. Of a hundred comparisons of equal runs about one is still called one.
+How long a run took to recover is one value, of which nobody can say what is noise: both are shown, and not judged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ INTERVAL = (0.5, 99.5)
 LEAST_SECONDS = 5
 LEAST_REQUESTS = 50
 """Of less nobody can say what is noise."""
-Verdict = Literal["difference", "noise", "not enough data"]
+Verdict = Literal["difference", "noise", "not enough data", "one value each"]
 Values = NDArray[np.float64]
 
 
@@ -49,13 +50,36 @@ class _Measure:
     of: Callable[[Values], float]
 
 
+def _mean(values: Values) -> float:
+    return float(values.mean())
+
+
+def _median(values: Values) -> float:
+    return float(np.quantile(values, 0.5))
+
+
+def _p99(values: Values) -> float:
+    return float(np.quantile(values, 0.99))
+
+
+_SUCCESS = _Measure("success, percent", "success", _mean)
+_LATENCY = _Measure("latency p99, ms", "latency_ms", _p99)
 _MEASURES = (
-    _Measure("success, percent", "success", lambda values: float(values.mean())),
-    _Measure("latency p50, ms", "latency_ms", lambda values: float(np.quantile(values, 0.5))),
-    _Measure("latency p99, ms", "latency_ms", lambda values: float(np.quantile(values, 0.99))),
-    _Measure("first token p50, ms", "ttft_ms", lambda values: float(np.quantile(values, 0.5))),
-    _Measure("first token p99, ms", "ttft_ms", lambda values: float(np.quantile(values, 0.99))),
+    _SUCCESS,
+    _Measure("latency p50, ms", "latency_ms", _median),
+    _LATENCY,
+    _Measure("first token p50, ms", "ttft_ms", _median),
+    _Measure("first token p99, ms", "ttft_ms", _p99),
+    _Measure("gap of tokens p99, ms", "gaps_ms", _p99),
+    _Measure("tokens lost per request", "lost", _mean),
 )
+_OF_A_PHASE = (_SUCCESS, _LATENCY)
+_RECOVERED = {
+    "first_success_s": "first success, s",
+    "steady_success_s": "steady success, s",
+    "as_before_s": "as before, s",
+}
+"""What `Results.as_dict` calls them, and what the table does."""
 
 
 def compare(before: Path, after: Path, *, seed: int = 0) -> list[Compared]:
@@ -80,7 +104,7 @@ def table(compared: Sequence[Compared]) -> str:
 def _line(one: Compared) -> str:
     shown = [f"{value:10.1f}" if value is not None else f"{'-':>10}" for value in (one.before, one.after)]
     interval = f"{one.low:+.1f} to {one.high:+.1f}" if one.low is not None and one.high is not None else ""
-    return f"  {one.measure:22} {shown[0]} -> {shown[1]}   {one.verdict:16} {interval}".rstrip()
+    return f"  {one.measure:28} {shown[0]} -> {shown[1]}   {one.verdict:16} {interval}".rstrip()
 
 
 def _loads(run: Path) -> dict[str, Path]:
@@ -90,28 +114,49 @@ def _loads(run: Path) -> dict[str, Path]:
 
 
 def _compared(scenario: str, before: Path, after: Path, chance: np.random.Generator) -> Iterator[Compared]:
-    old, new = _requests(before), _requests(after)
+    old, new = Results(before), Results(after)
+    was, now = _requests(old), _requests(new)
     for measure in _MEASURES:
-        yield _measured(scenario, measure, _blocks(old, measure), _blocks(new, measure), chance)
+        yield _measured(scenario, measure, _blocks(was, measure), _blocks(now, measure), chance)
+    for phase in dict.fromkeys(mark.name for mark in old.marks.phases):
+        parts = [requests.filter(pl.col("phase") == phase) for requests in (was, now)]
+        for measure in _OF_A_PHASE:
+            named = replace(measure, name=f"{phase}: {measure.name}")
+            one, other = (_blocks(part, measure) for part in parts)
+            if _enough(one) and _enough(other):
+                yield _measured(scenario, named, one, other, chance)
+    yield from _recovered(scenario, old, new)
 
 
-def _requests(folder: Path) -> pl.DataFrame:
-    frame = Results(folder).frame
+def _recovered(scenario: str, old: Results, new: Results) -> Iterator[Compared]:
+    """Seconds from the last fault on; none for loads without one."""
+    if old.marks.faults and new.marks.faults:
+        was, now = old.as_dict(), new.as_dict()
+        for key, name in _RECOVERED.items():
+            yield Compared(scenario, name, was[key], now[key], None, None, "one value each")
+
+
+def _requests(results: Results) -> pl.DataFrame:
     done = pl.col("status") == "completed"
-    return frame.select(
+    return results.frame.select(
         (pl.col("due") - pl.col("due").min()).floor().cast(pl.Int64).alias("second"),
+        "phase",
         (done.cast(pl.Float64) * 100).alias("success"),
         pl.when(done).then("latency_ms").alias("latency_ms"),
         "ttft_ms",
+        "gaps_ms",
+        "lost",
     ).collect()
 
 
 def _blocks(requests: pl.DataFrame, measure: _Measure) -> list[Values]:
     """The measure's values, second by second."""
-    there = requests.select("second", measure.column).drop_nulls()
+    there = requests.select("second", measure.column)
+    if there.schema[measure.column] == pl.List(pl.Float64):
+        there = there.explode(measure.column, empty_as_null=False)
     return [
         np.asarray(part.get_column(measure.column).to_numpy(), dtype=np.float64)
-        for part in there.partition_by("second", maintain_order=True)
+        for part in there.drop_nulls().partition_by("second", maintain_order=True)
     ]
 
 
