@@ -184,6 +184,7 @@ async def exchange(client: httpx.AsyncClient, url: httpx.URL, asked: Asked, *, d
                 await response.aread()
             finally:
                 await response.aclose()
+                del response.stream  # it holds the response: a cycle (see `transport._Exchange.close`)
     except TimeoutError:
         answer.failure = "timeout", f"not ended {deadline:g} s after it was due"
     except httpx.ConnectError as error:

@@ -240,7 +240,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a descriptor for each stream
     os.set_blocking(1, False)
     gc.freeze()  # what was imported stays
-    gc.set_threshold(100_000)  # a record's objects go without it; looking for cycles costs a tenth of the time
+    gc.set_threshold(100_000)  # no request leaves a cycle: looking for them would only stop the process for a moment
     uvloop.run(_main(Path(sys.argv[1]), int(sys.argv[2])))
 
 

@@ -15,7 +15,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import httptools
 import httpx
@@ -108,7 +108,7 @@ class _Exchange(asyncio.Protocol):
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self._sink = sink
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._at = 0.0
         self._headed_at: float | None = None
         self._ended_at: float | None = None
@@ -122,6 +122,8 @@ class _Exchange(asyncio.Protocol):
         self._parts: list[bytes] = []
 
     def data_received(self, data: bytes) -> None:
+        if self._closed:
+            return
         self._kept_at.append(time.monotonic())
         self._kept.append(data)
         if not self._streams or data.endswith(b"\r\n\r\n") or len(data) < _LAST_CHUNK or len(self._kept) > self._room:
@@ -137,9 +139,12 @@ class _Exchange(asyncio.Protocol):
 
     def close(self) -> None:
         """Give what is kept to the sink, and take no more. Raises RemoteProtocolError when only now it is not HTTP."""
+        if self._closed:
+            return
         known = self._failure
         self._parse()
         self._closed = True
+        self._parser = None  # it holds this one: a cycle for each request is a pause of 100 ms for each 2,000
         if self._failure is not None and self._failure is not known:
             raise self._failure
 
