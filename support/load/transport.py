@@ -2,7 +2,8 @@
 
 httpx builds requests and the heads of answers. While an answer streams, a read of its socket is only stamped and kept;
 its HTTP is parsed later, many reads at once, which costs a fraction of what it does one by one between two waits. The
-head and the end are seen at once: every read that may hold the end of the message is parsed, with all before it.
+head is parsed at once; a read that may hold the end of the message is parsed, with all before it, when all sockets
+that have something have been read: a thousand streams may end together.
 Each request has a connection of its own: one that is used again may be closed by the server just then, and a retry
 would hide a failure.
 """
@@ -13,6 +14,7 @@ import asyncio
 import itertools
 import ssl
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -24,6 +26,8 @@ _KEPT = 256
 """Reads of a stream that are parsed together, so that its bytes do not pile up."""
 _STRIDE = 97
 """Streams that began together are parsed at different times: the first time after so many reads more than the last."""
+_SLICE = 0.001
+"""Seconds of parsing after which sockets are read again."""
 _LAST_CHUNK = 5
 """Bytes of the end of a chunked message, "0\\r\\n\\r\\n": a read that is shorter may hold only a part of it."""
 
@@ -41,17 +45,42 @@ class Sink(Protocol):
         """The answer is whole, as HTTP has it."""
 
 
+class _Settling:
+    """Exchanges whose bytes are to be parsed: a few at a time, so that sockets are read, and stamped, in between."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Exchange] = deque()
+        self._called = False
+
+    def add(self, exchange: _Exchange) -> None:
+        self._waiting.append(exchange)
+        if not self._called:
+            self._called = True
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def _work(self) -> None:
+        until = time.monotonic() + _SLICE
+        while self._waiting and time.monotonic() < until:
+            self._waiting.popleft().settle()
+        self._called = bool(self._waiting)
+        if self._called:
+            asyncio.get_running_loop().call_soon(self._work)
+
+
 class LoadTransport(httpx.AsyncBaseTransport):
     """For requests with `extensions={"sink": ...}`; the body that httpx itself then reads is empty.
 
     Raises httpx.ConnectError, ReadError (the connection broke, or ended early), RemoteProtocolError (not HTTP).
     """
 
+    def __init__(self) -> None:
+        self._settling = _Settling()
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
         tls = self._tls if url.scheme == "https" else None
         port = url.port or (443 if tls else 80)
-        exchange = _Exchange(request.extensions["sink"])
+        exchange = _Exchange(request.extensions["sink"], self._settling)
         try:
             connection, _ = await asyncio.get_running_loop().create_connection(
                 lambda: exchange, url.host, port, ssl=tls
@@ -101,19 +130,21 @@ class _Exchange(asyncio.Protocol):
 
     _numbers = itertools.count()
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, settling: _Settling) -> None:
         loop = asyncio.get_running_loop()
         self.headed: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self._sink = sink
+        self._settling = settling
         self._parser: Any = httptools.HttpResponseParser(self)
         self._at = 0.0
         self._headed_at: float | None = None
         self._ended_at: float | None = None
         self._streams = self._whole = self._closed = False
         self._failure: httpx.TransportError | None = None
+        self._lost: tuple[float, Exception | None] | None = None
         self._ends_by_closing = True
         self._kept: list[bytes] = []
         self._kept_at: list[float] = []
@@ -126,16 +157,26 @@ class _Exchange(asyncio.Protocol):
             return
         self._kept_at.append(time.monotonic())
         self._kept.append(data)
-        if not self._streams or data.endswith(b"\r\n\r\n") or len(data) < _LAST_CHUNK or len(self._kept) > self._room:
+        if not self._streams:
             self._parse()
+        elif data.endswith(b"\r\n\r\n") or len(data) < _LAST_CHUNK or len(self._kept) > self._room:
+            self._settling.add(self)
 
     def connection_lost(self, failure: Exception | None) -> None:
+        self._lost = time.monotonic(), failure
+        if not self._closed:
+            self._settling.add(self)
+
+    def settle(self) -> None:
+        """Parse what is kept, and say so when the connection is lost."""
         if self._closed:
             return
         self._parse()
-        if failure is None and self.headed.done() and self._ends_by_closing:
-            self._end(time.monotonic())
-        self._fail(httpx.ReadError(str(failure) if failure else "the connection ended before the answer did"))
+        if self._lost:
+            at, failure = self._lost
+            if failure is None and self.headed.done() and self._ends_by_closing:
+                self._end(at)
+            self._fail(httpx.ReadError(str(failure) if failure else "the connection ended before the answer did"))
 
     def close(self) -> None:
         """Give what is kept to the sink, and take no more. Raises RemoteProtocolError when only now it is not HTTP."""
