@@ -10,6 +10,8 @@ from support.waiting import eventually
 from support.world import World
 
 _ABORTED = re.compile(r"Aborted Request ID: \S+ after (\d+) tokens")
+_ROUTINE = re.compile(r"\S+Z +INFO ")
+"""Threads that end after the one that failed say so, before or after its words."""
 _ENDED = re.compile(r"ended \(with ([1-9]\d*)\)")
 
 
@@ -39,7 +41,8 @@ def expect_ended_with_reason(world: World, *, naming: str, within: float) -> Non
         return what
 
     how = eventually(ended, within=within, describe=f"{name} ends with a failure status")
-    last = world.deployment.component(name).logs().rstrip().splitlines()[-1]
+    said = world.deployment.component(name).logs().rstrip().splitlines()
+    last = [line for line in said if not _ROUTINE.match(line)][-1]
     world.note(f"{name} {how} and said", last)
     assert naming in last, f"the last words of {name} do not name {naming!r}: {last!r}"
     told = world.journal.evidence[f"{name} started"]
