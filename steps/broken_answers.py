@@ -24,8 +24,8 @@ register_type(**TYPES)
 
 
 @given(
-    "a {backend:Backend} deployment with {workers:d} workers that allows {limit:Count} migrations and waits"
-    " {seconds:d} seconds for a silent worker"
+    "a {backend:Backend} deployment with {workers:d} workers that allows {limit:Count} migrations and gives a"
+    " silent worker {seconds:d} seconds"
 )
 def impatient_deployment(context: Context, backend: Backend, workers: int, limit: int, seconds: int) -> None:
     patience = (("DYN_HTTP_BACKEND_STREAM_TIMEOUT_SECS", str(seconds)),)

@@ -84,7 +84,7 @@ Feature: An answer that cannot go on ends with a clear error
   Rule: A worker that is silent for longer than it may be ends its streams with an error, and serves again when it goes on
 
     Scenario Outline: A stream whose worker falls silent ends with an error where <limit> migrations are allowed
-      Given a <backend> deployment with 2 workers that allows <limit> migrations and waits 5 seconds for a silent worker
+      Given a <backend> deployment with 2 workers that allows <limit> migrations and gives a silent worker 5 seconds
       And a client that streams 400 tokens
       When the worker that serves the client falls silent after 50 tokens
       Then the client is told of an error after 4 to 7 seconds, and that its answer is over
@@ -114,7 +114,7 @@ Feature: An answer that cannot go on ends with a clear error
     Scenario Outline: A stream whose worker falls silent is counted as one that waited too long
       Known defect: Dynamo 1.4.2 counts it as an internal error of its own, and the kind for it (response timeout) never.
 
-      Given a <backend> deployment with 2 workers that allows no migrations and waits 5 seconds for a silent worker
+      Given a <backend> deployment with 2 workers that allows no migrations and gives a silent worker 5 seconds
       And a client that streams 400 tokens
       When the worker that serves the client falls silent after 50 tokens
       Then the client is told of an error after 4 to 7 seconds, and that its answer is over
