@@ -1,6 +1,9 @@
-"""What a streamed chunk costs a client, in CPU time: ours, plain httpx, and wrk as the floor.
+"""What a streamed chunk costs a client, in CPU time: ours, plain httpx, aiperf, and wrk as the floor.
 
-    python -m tests.benchmarks.client_cpu [--rounds 5] [--streams 32] [--chunks 400]
+    python -m tests.benchmarks.client_cpu [--rounds 5] [--streams 32] [--chunks 400] [--aiperf VENV/bin/aiperf]
+
+aiperf is measured where it is told: `python -m venv VENV; VENV/bin/pip install aiperf` (0.13 was; it must not be
+installed beside the suite, whose packages it would change).
 
 All read the same streams of the same server, which has a process of its own and writes prepared bytes at a pace that
 every client keeps up with, so that each read brings one chunk. Streams are out of step with each other by as much for
@@ -36,6 +39,7 @@ import uvloop
 import support.requests
 from support.load.exchange import Asked, exchange
 from support.load.transport import LoadTransport
+from support.local.model import MODEL_NAME, write_model
 
 PACE = 0.005  # seconds between two chunks of one stream
 GOLDEN = 0.618  # streams begin at so much of a pace after each other: spread evenly, whatever their number
@@ -72,12 +76,18 @@ def main() -> None:
         costs["wrk"] = []
     else:
         print("wrk is skipped: it is not on the PATH (Debian: apt-get install wrk)")
+    if options.aiperf:
+        costs["aiperf"] = []
+    else:
+        print("aiperf is skipped: --aiperf does not say where it is")
     with Server(options.chunks) as url:
         for number in range(1, options.rounds + 1):
             for name, client in clients.items():
                 costs[name].append(cost(client, url, options.streams, options.chunks))
             if wrk:
                 costs["wrk"].append(cost_of_wrk(wrk, url, options.streams, options.chunks))
+            if options.aiperf:
+                costs["aiperf"].append(cost_of_aiperf(options.aiperf, url, options.streams, options.chunks))
             print(f"round {number}:", ", ".join(f"{name} {values[-1]:.1f}" for name, values in costs.items()))
     report(costs)
 
@@ -171,6 +181,23 @@ def cost_of_wrk(wrk: str, url: str, streams: int, chunks: int) -> float:
     return (spent - idle) / received * 1e6
 
 
+def cost_of_aiperf(aiperf: str, url: str, streams: int, chunks: int) -> float:
+    """The same for all of its processes: what three times as many requests cost more, so that its start is left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = write_model(Path(folder))  # a tokenizer that it need not load from anywhere
+        fast = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "<unk>"}
+        (model.snapshot / "tokenizer_config.json").write_text(json.dumps(fast))
+        os.environ |= {"HF_HOME": str(model.cache), "HF_HUB_OFFLINE": "1"}
+        command = [aiperf, "profile", "--model", "m", "--url", url, "--endpoint-type", "chat", "--streaming"]
+        command += ["--tokenizer", MODEL_NAME, "--use-server-token-count", "--ui", "none", "--isl", "8"]
+        command += ["--osl", str(chunks), "--concurrency", str(streams), "--artifact-dir", folder]
+        spent = [_run(aiperf, [*command, "--request-count", str(times * streams)])[0] for times in (1, 3)]
+        (told,) = Path(folder).glob("profile_export_aiperf.json")
+        count = json.loads(told.read_text())["request_count"]["avg"]
+        assert count == 3 * streams, f"aiperf ended {count} of {3 * streams} requests"
+    return (spent[1] - spent[0]) / (2 * streams * chunks) * 1e6
+
+
 class Server:
     """The process that all clients read from."""
 
@@ -257,6 +284,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--streams", type=int, default=32)
     parser.add_argument("--chunks", type=int, default=400, help="of one stream")
+    parser.add_argument("--aiperf", metavar="PROGRAM", help="where aiperf is, if it is to be measured too")
     return parser.parse_args()
 
 
