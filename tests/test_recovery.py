@@ -85,3 +85,13 @@ def test_what_was_due_after_the_oldest_that_waits_says_nothing_yet(tmp_path: Pat
 def test_no_request_after_the_fault_is_none(tmp_path: Path) -> None:
     recovered = seen(tmp_path, every(0.1, 15))
     assert recovered.first_success is recovered.steady is recovered.as_before is None
+
+
+@pytest.mark.parametrize(("due", "as_before"), [(9.7, 0.0), (4.0, None)])
+def test_who_is_caught_by_the_next_failure_is_not_held_against_this_one(
+    due: float, as_before: float | None, tmp_path: Path
+) -> None:
+    """The next failure comes at 10 s; a request that was due long before it, and still waits then, is this one's."""
+    made = [*every(0.1, 100), *(record(500 + i, due + i / 100, 10 - due + 7) for i in range(9))]
+    recovered = seen(tmp_path, made, until=BEGIN + 10)
+    assert recovered.as_before == (None if as_before is None else pytest.approx(as_before))

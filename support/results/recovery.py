@@ -39,13 +39,14 @@ class Recovery:
 
 
 def recovery(frame: pl.LazyFrame, at: float, *, until: float | None = None) -> Recovery:
-    """After `at`. frame: as `Results.frame`. until: look only at requests that were due before. Both are on the clock
-    of the records."""
+    """After `at`. frame: as `Results.frame`. until: look only at what was due before, and do not blame this fault for
+    requests that were not slow yet when the next thing happened. Both are on the clock of the records."""
     later = frame.filter(pl.col("due") >= at)
-    if until is not None:
-        later = later.filter(pl.col("due") < until)
     usual = _usual(frame)
     limit = float("inf") if usual is None else usual + scaled(max(2 * usual, SLACK_MS))
+    if until is not None:
+        caught_by_the_next = (pl.col("end") >= until) & (pl.col("due") > until - limit / 1000)
+        later = later.filter((pl.col("due") < until) & ~caught_by_the_next)
     seconds = (
         later.group_by((pl.col("due") - at).floor().alias("second"))
         .agg(
