@@ -41,8 +41,10 @@ def expect_ended_with_reason(world: World, *, naming: str, within: float) -> Non
         return what
 
     how = eventually(ended, within=within, describe=f"{name} ends with a failure status")
-    said = world.deployment.component(name).logs().rstrip().splitlines()
-    last = [line for line in said if not _ROUTINE.match(line)][-1]
+    said = [line for line in world.deployment.component(name).logs().splitlines() if line.strip()]
+    words = [line for line in said if not _ROUTINE.match(line)]
+    assert words, f"{name} said nothing before it ended but {said[-1:]}"
+    last = words[-1].rstrip()
     world.note(f"{name} {how} and said", last)
     assert naming in last, f"the last words of {name} do not name {naming!r}: {last!r}"
     told = world.journal.evidence[f"{name} started"]

@@ -8,12 +8,13 @@ a Hugging Face cache, since Dynamo up to 1.3 looks the model's name up there.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.errors import Unavailable
+from support.errors import FaultError, Unavailable
 from support.local import lab
 from support.spec import MODEL_FLAWS, choose
 
@@ -35,7 +36,8 @@ class ModelFolder:
 def write_flawed_model(cache: Path, flaw: str) -> ModelFolder:
     """Write the model below `cache` with that flaw, one of `support.spec.MODEL_FLAWS`.
 
-    UsageError for another one, Unavailable when the cache should be read-only and this process may not mount.
+    UsageError for another one, Unavailable when the cache should be read-only and this process may not mount,
+    FaultError when it did and the cache is not.
     """
     choose("flaw of a model", flaw, MODEL_FLAWS)
     model = write_model(cache)
@@ -66,6 +68,8 @@ def _make_read_only(folder: Path) -> None:
         done = subprocess.run(["mount", *mount], capture_output=True, text=True)
         if done.returncode:
             raise Unavailable(f"{folder} cannot be made read-only: {done.stderr.strip()}")
+    if os.access(folder, os.W_OK):
+        raise FaultError(f"{folder} was made read-only and can still be written to")
 
 
 def give_back(cache: Path) -> None:
