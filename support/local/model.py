@@ -74,8 +74,13 @@ def _make_read_only(folder: Path) -> None:
 
 def give_back(cache: Path) -> None:
     """Let what is below `cache` be deleted, also when it was made read-only."""
-    if cache.is_mount():
+    if str(cache.resolve()) in _mounted():
         subprocess.run(["umount", str(cache)], check=True, capture_output=True)
+
+
+def _mounted() -> list[str]:
+    """Where something is mounted here (proc_pid_mountinfo(5)); `Path.is_mount` does not see what is of one device."""
+    return [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
 
 
 def write_model(cache: Path) -> ModelFolder:
