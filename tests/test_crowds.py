@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +18,7 @@ import pytest
 
 from support.checkers import judge
 from support.crowds import GeneratedAheadChecker, expect_ended_with_reason
-from support.deployment import Deployment
+from support.deployment import Component, Deployment
 from support.errors import FaultError, UsageError
 from support.faults import Fault, Stage, noisy_neighbour, slow_readers
 from support.faults.noisy_neighbour import NoisyNeighbour
@@ -128,28 +131,43 @@ def test_a_crowd_of_an_unknown_kind_is_refused(
 
 
 @pytest.fixture
-def neighbour() -> Iterator[NoisyNeighbour]:
-    made = NoisyNeighbour(1)
-    yield made
-    made.heal()
+def worker() -> Iterator[Component]:
+    """That would like to work all the time."""
+    program = [sys.executable, "-S", "-c", "while True: pass"]
+    with subprocess.Popen(program, start_new_session=True) as process:
+        yield cast(Component, SimpleNamespace(name="w-0", pid=process.pid))
+        process.kill()
 
 
-def test_a_noisy_neighbour_eats_until_it_is_healed(neighbour: NoisyNeighbour) -> None:
+def noisy(worker: Component, *, count: int) -> NoisyNeighbour:
+    return NoisyNeighbour(count * len(os.sched_getaffinity(0)), [worker])
+
+
+def test_a_noisy_neighbour_makes_a_worker_wait_until_it_is_healed(worker: Component) -> None:
+    neighbour = noisy(worker, count=2)
     neighbour.inject()
-    assert neighbour.verify().startswith("1 busy neighbours have used 0.")
-    (process,) = [one.pid for one in neighbour._busy]
-    neighbour.heal()
-    with pytest.raises(ProcessLookupError):
-        os.kill(process, 0)
+    busy = [one.pid for one in neighbour._busy]
+    try:
+        assert re.fullmatch(r"the threads of w-0 wait 0\.\d\d s for the CPU in each second", neighbour.verify())
+    finally:
+        neighbour.heal()
+    for process in busy:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
     neighbour.heal()
 
 
-def test_a_neighbour_that_eats_nothing_is_an_error(neighbour: NoisyNeighbour) -> None:
-    idle = patch.object(noisy_neighbour, "_BUSY", "import time; time.sleep(20)")
-    with idle, patch.object(noisy_neighbour, "SEEN_WITHIN", 0.5):
-        neighbour.inject()
-        with pytest.raises(FaultError, match="they have used"):
-            neighbour.verify()
+def test_a_neighbour_that_nobody_feels_is_an_error() -> None:
+    idle = cast(Component, SimpleNamespace(name="w-0", pid=os.getpid()))  # this test, which waits
+    neighbour = noisy(idle, count=0)
+    neighbour.inject()
+    with (
+        patch.object(noisy_neighbour, "SEEN_WITHIN", 0.2),
+        patch.object(noisy_neighbour, "_LOOKED", 0.1),
+        pytest.raises(FaultError, match=r"busy neighbours are felt: not within .* w-0 waited longest, 0\.\d\d s"),
+    ):
+        neighbour.verify()
+    neighbour.heal()
 
 
 def ahead(path: Path, *counts: int) -> tuple[bool, str]:

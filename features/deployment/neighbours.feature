@@ -63,7 +63,7 @@ Feature: Whoever behaves does not suffer for those who do not
 
   Rule: Where another program eats the CPU, answers are late and not lost, and no worker is taken for dead
 
-    Scenario Outline: A neighbour that eats the CPU makes answers late and loses none
+    Scenario Outline: A neighbour that eats the CPU makes answers late at most, and loses none
       Given a <backend> deployment with 2 workers that allows 3 migrations
       And 10 requests a second for 50 tokens each
       When for 15 seconds a neighbour on the same machine eats the CPU under this load
