@@ -182,5 +182,6 @@ def told_completion_tokens(context: Context, name: str, tokens: int) -> None:
 
 @then("{name:Client} is told no count")
 def told_no_count(context: Context, name: str) -> None:
-    usage = context.world.client(name).finished().usage
-    assert usage is None, f"the {name} did not ask for a count and was told {usage}"
+    record = context.world.client(name).finished()
+    assert record.status == "completed", f"the answer of the {name} did not complete: {record.error}"
+    assert record.usage is None, f"the {name} did not ask for a count and was told {record.usage}"

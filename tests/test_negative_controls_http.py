@@ -15,6 +15,7 @@ ROOM = "One full worker of two turns nobody away"
 CAPPED = "One more than a worker may take"
 COUNTED = "A client that streams a completion of 50 tokens is told how many"
 UNCOUNTED = "A client that streams a completion of 50 tokens without their count"
+MOVED = "A client that did not ask for a count is told none, also when its answer is moved"
 NAMED = "A named request is found in the answer"
 TAKEN = "Wrong requests are refused while every place is taken"
 
@@ -43,6 +44,9 @@ FAIL = [
     Control("counts-a-token-more", COUNTED, "Then the client is told that it received 50 tokens", r"was told 51$"),
     Control(
         "tells-everybody", UNCOUNTED, "Then the client is told no count", r"did not ask for a count and was told Usage"
+    ),
+    Control(
+        "tells-everybody", MOVED, "Then the client is told no count", r"did not ask for a count and was told Usage"
     ),
     Control("forgets-names-in-answers", NAMED, "Then the answer bears that name", r"bears the name None, not 'order-"),
     Control("forgets-names-at-the-frontend", NAMED, "And the log of the frontend has it", r"last seen: \[\]"),
