@@ -81,7 +81,7 @@ Feature: An answer that cannot go on ends with a clear error
         | backend |
         | trtllm  |
 
-  Rule: A worker that is silent for longer than it may be ends its streams with an error, and serves again when it goes on
+  Rule: A worker that is silent for too long ends its streams with an error, and serves within 10 seconds of its return
 
     Scenario Outline: A stream whose worker falls silent ends with an error where <limit> migrations are allowed
       Given a <backend> deployment with 2 workers that allows <limit> migrations and gives a silent worker 5 seconds

@@ -63,7 +63,7 @@ Feature: A worker that cannot serve says so and harms nobody
         | trtllm  | no tokenizer        |
         | trtllm  | a corrupt tokenizer |
 
-  Rule: A worker that may not write where its model lies serves all the same
+  Rule: A worker that may not write where its model lies serves within 10 seconds all the same
 
     Scenario Outline: A worker that is started with a read-only cache serves as any other
       Given a <backend> deployment with 2 workers that allows 3 migrations

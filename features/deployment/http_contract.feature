@@ -364,7 +364,7 @@ Feature: What cannot be answered is refused
         | trtllm  | streams a completion of 50 tokens without their count |
 
     @use.with_engine=counting @use.with_engine=real
-    Scenario Outline: A client whose answer is moved to another worker is told how many tokens it received
+    Scenario Outline: A client that <asks> is told how many they were, although another worker goes on
       Given a <backend> deployment with 2 workers that allows 3 migrations
       And a client that <asks>
       When the worker that serves the client is killed after 50 tokens

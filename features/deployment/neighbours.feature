@@ -5,7 +5,7 @@ Feature: Whoever behaves does not suffer for those who do not
 
   Every load is compared with itself: 2 seconds before anything happens, while it lasts, and after it.
 
-  Rule: Clients that do not read slow nobody down, are waited for, and leave nothing when they go
+  Rule: Clients that do not read are waited for, and others have 99 of 100 answers within 3 seconds
 
     @use.with_engine=counting
     Scenario Outline: A crowd of clients that do not read costs others nothing
@@ -34,7 +34,7 @@ Feature: Whoever behaves does not suffer for those who do not
         | backend |
         | trtllm  |
 
-  Rule: Monitoring that hangs disturbs no answer
+  Rule: While monitoring hangs, 99 of 100 answers are complete within 2 seconds, and nobody is missed
 
     Scenario Outline: A crowd of scrapers that do not read costs nobody an answer
       Given a <backend> deployment with 2 workers that allows 3 migrations
@@ -61,7 +61,7 @@ Feature: Whoever behaves does not suffer for those who do not
         | backend |
         | trtllm  |
 
-  Rule: Where another program eats the CPU, answers are late and not lost, and no worker is taken for dead
+  Rule: Where another program eats the CPU, every answer comes within 10 seconds, and no worker is taken for dead
 
     Scenario Outline: A neighbour that eats the CPU makes answers late at most, and loses none
       Given a <backend> deployment with 2 workers that allows 3 migrations
