@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,19 @@ def test_the_folder_of_another_process_stays_until_that_is_killed(tmp_path: Path
         assert sweep() == [folder]
     assert not folder.exists()
     assert sweep() == []
+
+
+def test_what_cannot_be_deleted_now_is_swept_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what is below a read-only mount of a run that was killed, until the mount has gone with it."""
+    scratch, rmtree = Scratch(), shutil.rmtree
+    for name in ("d1", "d2"):
+        (scratch.path / name).mkdir()
+    with monkeypatch.context() as mounted:
+        mounted.setattr(shutil, "rmtree", lambda path, **how: None if path.name == "d1" else rmtree(path, **how))
+        scratch.close()
+    assert {one.name for one in scratch.path.iterdir()} == {"d1", "held"}
+    assert sweep() == [scratch.path]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: to make a folder of another user")

@@ -81,6 +81,8 @@ def _deleted(folder: Path) -> bool:
 
 def _delete(folder: Path) -> None:
     """The lock last, so that a folder which is half deleted can still be told from somebody else's."""
-    for entry in (*folder.glob("*"), folder):
-        if entry.name != _LOCK:
-            shutil.rmtree(entry, ignore_errors=True)
+    folders = [one for one in folder.glob("*") if one.is_dir() and not one.is_symlink()]
+    for one in folders:
+        shutil.rmtree(one, ignore_errors=True)
+    if not any(one.exists() for one in folders):
+        shutil.rmtree(folder, ignore_errors=True)
