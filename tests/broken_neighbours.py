@@ -16,7 +16,7 @@ from support.deployment import Component
 from support.faults import Fault, Stage
 from support.faults.noisy_neighbour import NoisyNeighbour
 from support.faults.pause import Pause
-from support.local.model import ModelFolder, write_model
+from support.local.model import ModelFolder, write_flawed_model, write_model
 from tests.broken import BREAKS, main, started_with
 
 
@@ -40,20 +40,21 @@ def eats_nothing() -> Iterator[None]:
 
 
 @contextmanager
-def joins_in_spite_of_it() -> Iterator[None]:
-    """A worker finds a sound model where a flawed one should be, and serves."""
+def finds_another_model(flaw: str | None) -> Iterator[None]:
+    """A worker whose model is to have one flaw finds it with another one, or sound (None)."""
 
-    def sound(cache: Path, flaw: str) -> ModelFolder:
-        return write_model(cache)
+    def other(cache: Path, asked: str) -> ModelFolder:
+        return write_model(cache) if flaw is None else write_flawed_model(cache, flaw)
 
-    with patch("support.local.deployment.write_flawed_model", sound):
+    with patch("support.local.deployment.write_flawed_model", other):
         yield
 
 
 BREAKS |= {
     "starves-a-worker": starves_a_worker,
     "eats-nothing": eats_nothing,
-    "joins-in-spite-of-it": joins_in_spite_of_it,
+    "joins-in-spite-of-it": partial(finds_another_model, None),
+    "must-write-to-serve": partial(finds_another_model, "a corrupt configuration"),
     "has-few-places": partial(started_with, slots=4),
     "waits-for-ever": partial(started_with, environment=()),
     "stays-down": partial(started_with, restart="never"),

@@ -28,7 +28,7 @@ LASTS_AT_MOST = 120
 SEEN_WITHIN = 10.0
 _LOOKED = 2.0
 """Seconds over which it is looked at least how long somebody waits for the CPU."""
-_WAITS = 0.25
+_WAITS = 0.2
 """Seconds in each second that the threads of some worker together must wait for the CPU; 0.1 is usual under a load."""
 _BUSY = f"import time\nend = time.monotonic() + {LASTS_AT_MOST}\nwhile time.monotonic() < end: pass"
 
