@@ -6,13 +6,16 @@ import dataclasses
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy
+import polars as pl
 import pytest
 
 from support.errors import UsageError
 from support.load.plan import LoadPlan, arrivals
 from support.results import Limits, Results, process_overflow_recovery_test, summary
+from support.results import read as read_module
 from support.results import results as results_module
 from support.results.histogram import GRAIN
 from tests.made_records import BEGIN, THREE, failed, folder, record
@@ -182,6 +185,30 @@ def test_a_half_written_last_line_is_left_out_and_told(tmp_path: Path) -> None:
     assert results.folder.truncated == ["records-0000.jsonl"]
     assert results.overall == Results(folder(tmp_path / "whole", whole)).overall
     assert results.frame.collect().equals(Results(tmp_path / "whole").frame.collect())
+
+
+def test_a_file_with_half_a_line_is_read_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder(tmp_path, [record(i, i * 0.1) for i in range(50)], phases=THREE)
+    file = path / "records-0000.jsonl"
+    whole = folder(tmp_path / "whole", [record(i, i * 0.1) for i in range(50)], phases=THREE)
+    file.write_text(file.read_text() + json.dumps(record(50, 5.0))[:-1])
+    read, sizes = pl.read_ndjson, list[int]()
+
+    def measured(source: bytes, **options: Any) -> pl.DataFrame:
+        sizes.append(len(source))
+        return read(source, **options)
+
+    monkeypatch.setattr(pl, "read_ndjson", measured)
+    for block in (100, 3000):  # less than a line, and several
+        monkeypatch.setattr(read_module, "_BLOCK", block)
+        results = Results(path)
+        assert results.overall == Results(whole).overall
+        assert results.frame.head(7).collect().equals(Results(whole).frame.head(7).collect())
+        assert results.frame.filter(pl.col("phase") == "OVERFLOW").select(pl.len()).collect().item() > 0
+        assert max(sizes) < 3000 + 1000
+    file.write_text(file.read_text().replace('"turn": 0', '"turn": ', 1))
+    with pytest.raises(UsageError, match=r"the records in .* cannot be read"):
+        Results(path)
 
 
 def test_a_line_that_is_broken_in_the_middle_is_a_named_error(tmp_path: Path) -> None:

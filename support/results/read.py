@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from support.errors import UsageError
 from support.load.plan import SCHEMA, LoadPlan
@@ -45,7 +46,7 @@ OUTCOME = (
 )
 """How a request ended: "completed", "cancelled", "timeout", "http 503", ..."""
 FLAWS = ("other_schema", "other_load", "backwards")
-_BLOCK = 1 << 20
+_BLOCK = 1 << 22
 _EARLY = 0.001
 """Seconds by which a request may go out before it is due: a timer's grain."""
 
@@ -123,11 +124,36 @@ def _described(log_dir: Path) -> dict[str, Any]:
 
 
 def _whole_lines(file: Path) -> pl.LazyFrame:
-    """Without the last one, which is only half there: scan_ndjson would refuse the file for it."""
+    """Without the last one, which is only half there: scan_ndjson would refuse the file for it, and scan_lines would
+    hold all of it in memory."""
+
+    def read(
+        columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        for block in _blocks(file):
+            part = pl.read_ndjson(block, schema=COLUMNS)
+            if rows is not None:
+                part = part.head(rows)
+                rows -= part.height
+            kept = part if predicate is None else part.filter(predicate)
+            yield kept if columns is None else kept.select(columns)
+            if rows == 0:
+                return
+
+    return register_io_source(read, schema=COLUMNS)
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    """Whole lines, about `_BLOCK` bytes at a time; what follows the last line's end is left out."""
+    rest = b""
     with file.open("rb") as opened:
-        whole = sum(block.count(b"\n") for block in iter(lambda: opened.read(_BLOCK), b""))
-    lines = pl.scan_lines(file, name="line", n_rows=whole)
-    return lines.select(pl.col("line").str.json_decode(pl.Struct(COLUMNS))).unnest("line")
+        while block := opened.read(_BLOCK):
+            whole, end, last = block.rpartition(b"\n")
+            if end:
+                yield rest + whole + end
+                rest = last
+            else:
+                rest += last
 
 
 def _ends_whole(file: Path) -> bool:
