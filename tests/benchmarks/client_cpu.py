@@ -40,6 +40,7 @@ import support.requests
 from support.load.exchange import Asked, exchange
 from support.load.transport import LoadTransport
 from support.local.model import MODEL_NAME, write_model
+from tests.benchmarks.server_process import ServerProcess
 
 PACE = 0.005  # seconds between two chunks of one stream
 GOLDEN = 0.618  # streams begin at so much of a pace after each other: spread evenly, whatever their number
@@ -80,7 +81,7 @@ def main() -> None:
         costs["aiperf"] = []
     else:
         print("aiperf is skipped: --aiperf does not say where it is")
-    with Server(options.chunks) as url:
+    with ServerProcess(_serve, options.chunks) as url:
         for number in range(1, options.rounds + 1):
             for name, client in clients.items():
                 costs[name].append(cost(client, url, options.streams, options.chunks))
@@ -196,23 +197,6 @@ def cost_of_aiperf(aiperf: str, url: str, streams: int, chunks: int) -> float:
         count = json.loads(told.read_text())["request_count"]["avg"]
         assert count == 3 * streams, f"aiperf ended {count} of {3 * streams} requests"
     return (spent[1] - spent[0]) / (2 * streams * chunks) * 1e6
-
-
-class Server:
-    """The process that all clients read from."""
-
-    def __init__(self, chunks: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(chunks, theirs), daemon=True)
-
-    def __enter__(self) -> str:
-        self._process.start()
-        return f"http://127.0.0.1:{self._ours.recv()}"
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.join()
 
 
 class _Streaming(asyncio.Protocol):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import re
 import signal
 import time
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import cast
 
 import uvloop
+
+from tests.benchmarks.server_process import ServerProcess
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 TOKEN = (
@@ -34,22 +35,12 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-class StampingServer:
+class StampingServer(ServerProcess):
     """pace: seconds between two chunks of one stream; each request says by `max_tokens` how many it wants."""
 
     def __init__(self, pace: float, stamps: Path) -> None:
         self.stamps = stamps
-        context = multiprocessing.get_context("spawn")
-        self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(pace, stamps, theirs), daemon=True)
-
-    def __enter__(self) -> str:
-        self._process.start()
-        return f"http://127.0.0.1:{self._ours.recv()}"
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.join()
+        super().__init__(_serve, pace, stamps)
 
     def read(self) -> dict[str, dict[str, float]]:
         """Of each request by its id: `seen`, `first`, `last`; once it has ended."""
