@@ -185,14 +185,13 @@ Feature: A deployment under load survives the loss of workers
         | trtllm  |
 
     @known_defect
-    Scenario Outline: A worker frozen for 20 seconds passes every check and leaves nobody waiting
+    Scenario Outline: A worker frozen for a minute passes every check and leaves nobody waiting
       Known defect: in Dynamo 1.4.2 an answer that a frozen worker has begun waits until it goes on, and is not moved.
 
       Given a <backend> deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
-      When one worker is frozen for 20 seconds under this load
-      Then every request is answered in full
-      And no token is lost or repeated
+      When one worker is frozen for 60 seconds under this load
+      Then no token is lost or repeated
       And every client hears within 10 seconds what becomes of its request
 
       @vllm
