@@ -26,7 +26,9 @@ def worker_stops(context: Context, seconds: int) -> None:
     expect_abandoned(context.world, within=seconds)
 
 
+@then("{count:Count} cancellation is counted")
 @then("exactly {count:d} cancellation is counted")
+@then("exactly {count:d} cancellations are counted")
 def cancellations_counted(context: Context, count: int) -> None:
     expect_count(context.world, CANCELLATIONS, count)
     context.world.note("cancellations that the workers counted", context.world.counted(WORKER_CANCELLATIONS))

@@ -22,6 +22,8 @@ from httpx_aiohttp import AiohttpTransport
 
 from support.records import ErrorClass
 
+SocketOf = Callable[[int, int, int], socket.socket]
+"""Makes a socket of a family, kind and protocol."""
 _ENDING = 1.0  # seconds that requests which still run have to close their connections when the process ends
 
 
@@ -42,15 +44,16 @@ def network_loop() -> asyncio.AbstractEventLoop:
 
 @asynccontextmanager
 async def connection(
-    *, silence: float | None, opened: Callable[[socket.socket], None]
+    *, silence: float | None, opened: Callable[[socket.socket], None], socket_of: SocketOf = socket.socket
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client with a connection of its own: no pool, no proxy of the environment, no cookies, no redirects.
 
     silence: seconds that may pass without a byte, also while connecting; None: for ever.
     opened: told of each socket before it connects (a name with two addresses may take two).
+    socket_of: makes them: a client with a network of its own has its sockets there.
     """
     connector = aiohttp.TCPConnector(
-        force_close=True, limit=0, use_dns_cache=False, socket_factory=lambda info: _socket(info, opened)
+        force_close=True, limit=0, use_dns_cache=False, socket_factory=lambda info: _socket(info, opened, socket_of)
     )
     session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
     transport = AiohttpTransport(client=session, verify=_tls(), trust_env=False)
@@ -78,9 +81,9 @@ def classify(error: BaseException) -> tuple[ErrorClass, str]:
     return "reset", words
 
 
-def _socket(info: aiohttp.AddrInfoType, opened: Callable[[socket.socket], None]) -> socket.socket:
+def _socket(info: aiohttp.AddrInfoType, opened: Callable[[socket.socket], None], socket_of: SocketOf) -> socket.socket:
     family, kind, protocol, _, _ = info
-    made = socket.socket(family, kind, protocol)
+    made = socket_of(family, kind, protocol)
     opened(made)
     return made
 

@@ -58,6 +58,15 @@ REQUESTS = Counter("requests", "frontend", "dynamo_frontend_requests_total", bes
 SUCCEEDED = Counter(
     "answered requests", "frontend", "dynamo_frontend_requests_total", {"status": "success"}, beside=_CLIENTS
 )
+CANCELLED = Counter(
+    "requests that ended as cancelled",
+    "frontend",
+    "dynamo_frontend_requests_total",
+    {"error_type": "cancelled"},
+    beside=_CLIENTS,
+)
+TOKENS = Counter("generated tokens", "worker", "counting_engine_tokens_total")
+"""By the counting engine, whoever reads them."""
 BEGUN_ANSWERS = Counter("answers that have begun", "frontend", "dynamo_frontend_time_to_first_token_seconds_count")
 """Requests, streamed or not, of which a frontend has seen the first token."""
 
@@ -69,6 +78,17 @@ def engine_running(scrape: Metrics) -> float | None:
     """Requests that hold a slot of a worker's engine, by its own account; None for an engine that does not tell."""
     name = "counting_engine_running_requests"
     return scrape.total(name) if name in scrape else None
+
+
+def held(scrape: Metrics) -> dict[str, float]:
+    """What a worker holds for requests: its own in flight and, where its engine tells, slots, blocks, its queue."""
+    told = {
+        "in flight": in_flight(scrape),
+        "running": scrape.total("counting_engine_running_requests"),
+        "waiting": scrape.total("counting_engine_waiting_requests"),
+        "blocks": scrape.total("counting_engine_used_blocks"),
+    }
+    return {what: count for what, count in told.items() if count}
 
 
 def in_flight(scrape: Metrics) -> float:

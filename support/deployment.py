@@ -6,6 +6,7 @@ Nothing here says whether a component is a process or a pod: no path, pid or por
 
 from __future__ import annotations
 
+import socket
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -136,6 +137,29 @@ class Instance:
     """Of the worker that serves it, without a port; on the NATS plane empty."""
 
 
+class FarClient(ABC):
+    """Where a client stands that has a link of its own to the deployment."""
+
+    name: str
+
+    @abstractmethod
+    def socket(self, family: int, kind: int, protocol: int) -> socket.socket:
+        """A new socket there, as socket.socket() makes one here."""
+
+    @abstractmethod
+    def cut(self) -> None:
+        """Cut its link: packets vanish in both directions, nobody is told. FaultError when it cannot be done."""
+
+    @abstractmethod
+    def mend(self) -> None:
+        """Take that back. Safe to call twice."""
+
+    @property
+    @abstractmethod
+    def cut_off(self) -> bool:
+        """The link is seen to be down."""
+
+
 class Deployment(ABC):
     """What is under test, from one `DeploymentSpec`."""
 
@@ -211,6 +235,10 @@ class Deployment(ABC):
     @abstractmethod
     def remove(self, name: str) -> None:
         """Ask a worker to end, wait until it has drained and ended, and forget it. DeploymentError when it does not."""
+
+    @abstractmethod
+    def far_client(self, name: str) -> FarClient:
+        """A place for a client, there as long as the deployment. Unavailable where a client has no link of its own."""
 
     @abstractmethod
     def casualties(self) -> dict[str, str]:

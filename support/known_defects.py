@@ -1,6 +1,6 @@
 """Known defects of Dynamo: specified as promised, expected to fail, and missed when they pass.
 
-A scenario tagged `@known_defect` says why in its description, in a line that begins with "Known defect:".
+A scenario tagged `@known_defect` says why at the end of its description, after "Known defect:".
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def is_known_defect(scenario: Scenario) -> bool:
 
 def reason_of(scenario: Scenario) -> str:
     """Why the scenario is expected to fail; UsageError when it does not say."""
-    for line in scenario.description:
-        if line.strip().startswith(MARK) and line.strip() != MARK:
-            return str(line).strip().removeprefix(MARK).strip()
+    _, mark, reason = "\n".join(scenario.description).partition(MARK)
+    if mark and reason.strip():
+        return " ".join(reason.split())
     raise UsageError(
         f'{scenario.location}: "{scenario.name}" is tagged @{TAG} without a reason: '
         f'add a line "{MARK} ..." below its name, or remove the tag'

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import parse
 
+from support.departures import DEPARTURES, Departure
 from support.deployment import Component, Deployment
 from support.errors import UsageError
 from support.faults import Fault
@@ -35,29 +36,87 @@ class Ask:
     """A stream ends with the counts of its tokens."""
     worker: int | None = None
     """Id of the instance that is to answer; None: whichever."""
+    api: Literal["responses", "messages"] | None = None
+    """Another way to ask than for a completion or a chat."""
 
-    def of(self, deployment: Deployment) -> CancellableRequest:
-        """Send it."""
+    def of(self, deployment: Deployment, request: CancellableRequest | None = None) -> CancellableRequest:
+        """Send it, as this request or as a new one."""
+        if self.api:
+            return self._other(deployment, request or CancellableRequest())
         send = send_chat_completion_request if self.chat else send_completion_request
         extra: dict[str, Any] = {} if self.counted else {"stream_options": {"include_usage": False}}
         if self.worker is not None:
             extra["nvext"] = {"backend_instance_id": self.worker}
-        return send(deployment.base_url, deployment.model, PROMPT, self.tokens, stream=self.stream, extra=extra)
+        return send(
+            deployment.base_url,
+            deployment.model,
+            PROMPT,
+            self.tokens,
+            stream=self.stream,
+            extra=extra,
+            cancellable_request=request,
+        )
+
+    def _other(self, deployment: Deployment, request: CancellableRequest) -> CancellableRequest:
+        asked: dict[str, Any] = (
+            {"input": PROMPT, "max_output_tokens": self.tokens}
+            if self.api == "responses"
+            else {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": self.tokens}
+        )
+        body = {"model": deployment.model, "stream": self.stream, **asked}
+        request.send(deployment.base_url, self.api or "responses", body, prompt=PROMPT, timeout=None)
+        return request
 
 
-@parse.with_pattern(r"(?:streams|awaits) (?:a chat of |a completion of )?\d+ tokens(?: without their count)?")
+_APIS: Mapping[str, Literal["responses", "messages"]] = {"a response of": "responses", "a message of": "messages"}
+
+
+@parse.with_pattern(
+    r"(?:streams|awaits) (?:a (?:chat|completion|response|message) of )?\d+ tokens(?: without their count)?"
+)
 def parse_ask(text: str) -> Ask:
-    """ "streams a chat of 200 tokens", "awaits a completion of 200 tokens": streamed or in one piece."""
+    """ "streams a chat of 200 tokens", "awaits a completion of 200 tokens": streamed or in one piece.
+
+    A response is OpenAI's newer way to ask, a message is Anthropic's.
+    """
     tokens = re.search(r"\d+", text)
     assert tokens, "the pattern has a number"
     counted = not text.endswith("without their count")
-    return Ask(tokens=int(tokens[0]), chat="chat" in text, stream=text.startswith("streams"), counted=counted)
+    return Ask(
+        tokens=int(tokens[0]),
+        chat="chat" in text,
+        stream=text.startswith("streams"),
+        counted=counted,
+        api=next((api for words, api in _APIS.items() if words in text), None),
+    )
 
 
-@parse.with_pattern(r"(?:a|the) (?:client|neighbour|newcomer)")
+_ENDPOINTS = {
+    "chat": "chat_completions",
+    "completion": "completions",
+    "response": "responses",
+    "message": "anthropic_messages",
+}
+_TYPES = {"streamed": "stream", "awaited": "unary"}
+
+
+@parse.with_pattern(rf"an? (?:{'|'.join(_TYPES)}) (?:{'|'.join(_ENDPOINTS)})")
+def parse_asked(text: str) -> dict[str, str]:
+    """ "a streamed chat": the labels under which a frontend counts it."""
+    _, how, what = text.split()
+    return {"endpoint": _ENDPOINTS[what], "request_type": _TYPES[how]}
+
+
+@parse.with_pattern("|".join(DEPARTURES))
+def parse_departure(text: str) -> Departure:
+    """ "hangs up", "breaks the connection off"."""
+    return DEPARTURES[text]
+
+
+@parse.with_pattern(r"(?:a|the) (?:late client|client|neighbour|newcomer)")
 def parse_client(text: str) -> str:
     """ "a client", "the client" -> "client"."""
-    return text.split()[1]
+    return text.split(maxsplit=1)[1]
 
 
 @parse.with_pattern("|".join(BACKENDS))
@@ -207,6 +266,8 @@ TYPES = {
     "Deed": parse_deed,
     "Version": parse_version,
     "Whom": parse_whom,
+    "Asked": parse_asked,
+    "Departure": parse_departure,
     "Flaw": parse_flaw,
     "Refusal": parse_refusal,
     "Router": parse_router,

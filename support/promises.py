@@ -38,7 +38,8 @@ def expect_abandoned(world: World, *, within: float) -> None:
     """The worker of the client that left generates for it no longer: by its log, by Dynamo's gauge, and by what the
     engine itself says of its slots."""
     left = _left(world)
-    others = sum(client.record.status == "running" for client in world.clients.values())
+    clients = [one for one in world.clients.values() if one.request_id != left.request_id]
+    others = sum(client.record.status == "running" for client in clients)
 
     def abandoned() -> bool:
         name, scrape = left.worker.name, left.worker.metrics()

@@ -15,6 +15,8 @@ error_event: the stream carried an error. truncated: it ended without a finish r
 of the API's form."""
 
 Endpoint = Literal["completions", "chat/completions"]
+Api = Endpoint | Literal["responses", "messages"]
+"""What one client may ask: OpenAI's three ways, and Anthropic's messages."""
 
 SCHEMA = 1
 
@@ -45,7 +47,7 @@ class RequestRecord:
     client: str = ""
     """Who asked, by the name that the scenario has for it."""
     endpoint: str
-    """"completions" or "chat/completions"."""
+    """One of `Api`."""
     stream: bool
     model: str
     max_tokens: int

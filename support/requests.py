@@ -13,21 +13,22 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import httpx
 
-from support.connections import TRANSPORT_ERRORS, classify, connection, network_loop
+from support.connections import TRANSPORT_ERRORS, SocketOf, classify, connection, network_loop
+from support.departures import LISTENS_ON, Departure, hang_up
 from support.errors import UsageError
 from support.recording import Recording, outcome
-from support.records import Endpoint, RequestRecord
+from support.records import Api, RequestRecord
 from support.streams import EventParser, error_text, read_body, read_event
 from support.waiting import scaled
 
 Message = Mapping[str, Any]
 """{"role": ..., "content": ...}"""
 
+_SMALL = 4096  # bytes that the kernel keeps for a client that has stopped reading
 _CLOSING = 2.0  # seconds that `cancel` waits at most for the file descriptor to go; the connection is closed before
 
 
@@ -39,14 +40,19 @@ class CancellableRequest:
     After the end, or a second time: nothing.
     """
 
-    def __init__(self, request_id: str | None = None) -> None:
-        """request_id: sent as x-request-id; Dynamo keeps it when it is a UUID. None: a new one."""
+    def __init__(self, request_id: str | None = None, *, socket_of: SocketOf = socket.socket) -> None:
+        """request_id: sent as x-request-id; Dynamo keeps it when it is a UUID. None: a new one.
+
+        socket_of: makes its socket, for a client with a network of its own.
+        """
         self.request_id = request_id or str(uuid.uuid4())
         self._recording = Recording(_record(self.request_id, "chat/completions", {"model": "", "max_tokens": 0}, ""))
         self._sending = threading.Lock()
         self._sent = False
         self._task: asyncio.Task[None] | None = None  # this and the sockets belong to the network loop
         self._sockets: list[socket.socket] = []
+        self._socket_of = socket_of
+        self._reads: asyncio.Event | None = None  # cleared while the client does not read
         self._cancelled_at: float | None = None
 
     @property
@@ -81,16 +87,23 @@ class CancellableRequest:
         """The record when the request has ended, however it did; NotWithin when it hangs. Does not end it."""
         return self._recording.wait(until=lambda _: False, within=within, describe=f"{self} ends")
 
-    def cancel(self) -> None:
-        """Close the TCP connection; returns when that is done, for every thread that calls it."""
+    def cancel(self, how: Departure = hang_up) -> None:
+        """Close the TCP connection; returns when that is done, for every thread that calls it.
+
+        how: what is done to the connection. After some (`LISTENS_ON`) it is not closed and the request goes on.
+        """
         with self._sending:
             if not self._sent:
                 self._cancelled_at = self._recording.cancel() or self._cancelled_at
                 return
-        asyncio.run_coroutine_threadsafe(self._close(), network_loop()).result()
+        asyncio.run_coroutine_threadsafe(self._close(how), network_loop()).result()
+
+    def stop_reading(self) -> None:
+        """Take nothing more from the connection, and keep it open, until the request is cancelled."""
+        asyncio.run_coroutine_threadsafe(self._stop_reading(), network_loop()).result()
 
     def send(
-        self, base_url: str, endpoint: Endpoint, body: Mapping[str, Any], *, prompt: str, timeout: float | None
+        self, base_url: str, endpoint: Api, body: Mapping[str, Any], *, prompt: str, timeout: float | None
     ) -> None:
         """Send it, in the background. For bodies that `send_completion_request` and its sister cannot express.
 
@@ -123,14 +136,23 @@ class CancellableRequest:
         if bug:
             self._recording.break_off(bug)
 
-    async def _close(self) -> None:
+    async def _close(self, how: Departure) -> None:
         if not self._recording.over:
-            _shut(self._sockets)
+            for each in self._sockets:
+                how(each)
+            if how in LISTENS_ON:
+                return
             self._cancelled_at = self._recording.cancel()
         if self._task and not self._task.done():
             if self._cancelled_at:
                 self._task.cancel()
             await asyncio.wait([self._task], timeout=_CLOSING)
+
+    async def _stop_reading(self) -> None:
+        if self._reads:
+            self._reads.clear()
+        for each in self._sockets:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL)
 
     async def _exchange(self, url: str, content: bytes, silence: float | None) -> None:
         headers = {
@@ -139,13 +161,16 @@ class CancellableRequest:
             "x-request-id": self.request_id,
         }
         try:
-            async with connection(silence=silence, opened=self._sockets.append) as client:
+            self._reads = asyncio.Event()
+            self._reads.set()
+            async with connection(silence=silence, opened=self._sockets.append, socket_of=self._socket_of) as client:
                 try:
                     async with client.stream("POST", url, content=content, headers=headers) as response:
                         self._recording.headers(response.status_code)
                         await self._read(response)
                 finally:
-                    _shut(self._sockets)
+                    for each in self._sockets:
+                        hang_up(each)
         except TRANSPORT_ERRORS as error:
             self._recording.fail(*classify(error))
         finally:
@@ -161,6 +186,8 @@ class CancellableRequest:
             parser = EventParser()
             async for data in response.aiter_raw():
                 recording.take([read_event(event) for event in parser.feed(data)])
+                if self._reads:
+                    await self._reads.wait()
             recording.complete()
         else:
             body = (await response.aread()).decode(errors="replace")
@@ -244,22 +271,15 @@ def _chosen(given: CancellableRequest | None, request_id: str | None) -> Cancell
 
 
 def _record(
-    request_id: str, endpoint: Endpoint, body: Mapping[str, Any], prompt: str, *, started: bool = False
+    request_id: str, endpoint: Api, body: Mapping[str, Any], prompt: str, *, started: bool = False
 ) -> RequestRecord:
     return RequestRecord(
         request_id=request_id,
         endpoint=endpoint,
         stream=bool(body.get("stream")),
         model=str(body["model"]),
-        max_tokens=int(body["max_tokens"]),
+        max_tokens=int(body["max_tokens" if "max_tokens" in body else "max_output_tokens"]),
         prompt=prompt,
         started_at=time.monotonic() if started else 0.0,
         started_wall=time.time() if started else 0.0,
     )
-
-
-def _shut(sockets: list[socket.socket]) -> None:
-    """End these connections on the wire, now; their file descriptors go when nobody uses them any more."""
-    for each in sockets:
-        with suppress(OSError):  # not connected yet, or closed already
-            each.shutdown(socket.SHUT_RDWR)

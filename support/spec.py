@@ -22,7 +22,17 @@ ENGINES: tuple[str, ...] = get_args(Engine)
 PLANES: tuple[str, ...] = get_args(Plane)
 ROUTER_MODES = ("round-robin", "random", "power-of-two", "kv", "direct", "least-loaded", "device-aware-weighted")
 _LEAST = {
-    0: ("workers", "prefill", "decode", "migration_limit", "migration_max_seq_len", "seconds_to_stop", "grace_period"),
+    0: (
+        "workers",
+        "prefill",
+        "decode",
+        "migration_limit",
+        "migration_max_seq_len",
+        "seconds_to_stop",
+        "seconds_to_prefill",
+        "seconds_to_hand_over",
+        "grace_period",
+    ),
     1: (
         "frontends",
         "tokens_per_second",
@@ -75,6 +85,10 @@ class DeploymentSpec:
     """KV blocks of one worker, 16 tokens each."""
     seconds_to_stop: float = 0.0
     """How long a cancelled request still holds its slot in the counting engine; real engines finish their step."""
+    seconds_to_prefill: float = 0.0
+    """How long the counting engine reads a prompt: on workers and prefill workers, before the first token."""
+    seconds_to_hand_over: float = 0.0
+    """How long a decode worker of the counting engine takes over what a prefill worker made."""
     busy_decode_blocks: float | None = None
     """Share of a worker's KV blocks above which it is busy; when all are, newcomers are turned away. None: never."""
     busy_prefill_tokens: int | None = None

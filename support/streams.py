@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -93,9 +94,11 @@ _DONE = Piece(done=True)
 
 
 def read_event(event: Event) -> Piece:
-    """One event of a stream. Events with other names than "error" (Dynamo's annotations) say nothing."""
+    """One event of a stream. Those whose names nobody knows (Dynamo's annotations) say nothing."""
     if event.name == "error":
         return Piece(error_class="error_event", error=error_text(event.data or event.comments))
+    if event.name in NAMED:
+        return read_body(event.data, read=NAMED[event.name])
     if event.name not in ("", "message"):
         return _NOTHING
     if event.data == "[DONE]":
@@ -103,8 +106,8 @@ def read_event(event: Event) -> Piece:
     return read_body(event.data)
 
 
-def read_body(body: str) -> Piece:
-    """One JSON object of the completions or chat API: a whole unary answer or the data of one event."""
+def read_body(body: str, *, read: Callable[[dict[str, Any]], Piece] | None = None) -> Piece:
+    """One JSON object: a whole unary answer or the data of one event. read: what it says, where that is not plain."""
     try:
         data = json.loads(body)
     except ValueError as error:
@@ -114,7 +117,7 @@ def read_body(body: str) -> Piece:
     if data.get("error") is not None:
         return Piece(error_class="error_event", error=error_text(body))
     try:
-        return read_answer(data)
+        return (read or UNARY.get(str(data.get("object") or data.get("type")), read_answer))(data)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         return Piece(error_class="malformed", error=f"not an answer ({type(error).__name__} {error}): {body[:_SHOWN]}")
 
@@ -161,3 +164,50 @@ def _usage(data: dict[str, Any]) -> Usage:
         completion_tokens=int(data.get("completion_tokens") or 0),
         total_tokens=int(data.get("total_tokens") or 0),
     )
+
+
+# OpenAI's responses and Anthropic's messages: events have names, and answers other fields.
+
+_REASONS = {"max_tokens": "length", "max_output_tokens": "length", "end_turn": "stop"}
+
+
+def _text(data: dict[str, Any]) -> Piece:
+    delta = data["delta"]
+    return Piece(text=delta if isinstance(delta, str) else delta.get("text") or "")
+
+
+def _response(data: dict[str, Any]) -> Piece:
+    response = data.get("response") or data
+    said = [part["text"] for item in response["output"] for part in item.get("content") or []]
+    reason = (response.get("incomplete_details") or {}).get("reason") or "stop"
+    usage = response.get("usage")
+    return Piece(
+        text="" if "response" in data else "".join(said),
+        finish_reason=_REASONS.get(reason, reason),
+        usage=_usage_of(usage) if usage else None,
+        done=True,
+    )
+
+
+def _message(data: dict[str, Any]) -> Piece:
+    reason = data["delta"]["stop_reason"] if "delta" in data else data["stop_reason"]
+    said = "".join(part.get("text") or "" for part in data.get("content") or [])
+    return Piece(text=said, finish_reason=_REASONS.get(reason, reason), usage=_usage_of(data["usage"]))
+
+
+def _usage_of(data: dict[str, Any]) -> Usage:
+    prompt, completion = int(data["input_tokens"]), int(data["output_tokens"])
+    return Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
+
+
+NAMED: dict[str, Callable[[dict[str, Any]], Piece]] = {
+    "response.output_text.delta": _text,
+    "response.completed": _response,
+    "response.incomplete": _response,
+    "content_block_delta": _text,
+    "message_delta": _message,
+    "message_stop": lambda data: _DONE,
+}
+"""Events of a stream that say something, by their names."""
+UNARY: dict[str, Callable[[dict[str, Any]], Piece]] = {"response": _response, "message": _message}
+"""Whole answers, by what they call themselves."""

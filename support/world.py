@@ -11,7 +11,8 @@ from pathlib import Path
 
 from support.checkers.base import ValidationContext
 from support.counts import BEGUN_ANSWERS, Counter, Counts
-from support.deployment import Component, Deployment, Target
+from support.departures import LISTENS_ON, Departure, hang_up
+from support.deployment import Component, Deployment, FarClient, Target
 from support.errors import DeploymentError, FaultError, NotWithin, Unavailable, UsageError
 from support.evidence import Evidence
 from support.faults import Fault
@@ -58,6 +59,8 @@ class World:
         self.folder = folder
         self.begun = time.monotonic()
         self.clients: dict[str, CancellableRequest] = {}
+        self.far: dict[str, FarClient] = {}
+        """Where clients stand that have a link of their own."""
         self.notes: dict[str, str] = {}
         """Measured values for the report, by what was measured."""
         self._deployment: Deployment | None = None
@@ -98,11 +101,11 @@ class World:
 
     # Clients.
 
-    def send(self, name: str, ask: Ask) -> CancellableRequest:
-        """A new client of that name asks."""
+    def send(self, name: str, ask: Ask, request: CancellableRequest | None = None) -> CancellableRequest:
+        """A new client of that name asks. request: with this one, not sent yet, as a client does that is special."""
         if name in self.clients:
             raise UsageError(f"the scenario has a {name!r} already")
-        self.clients[name] = ask.of(self.deployment)
+        self.clients[name] = ask.of(self.deployment, request)
         return self.clients[name]
 
     def send_beside(self, name: str, ask: Ask, other: str) -> CancellableRequest:
@@ -118,9 +121,18 @@ class World:
         except KeyError:
             raise UsageError(f"the scenario has no {name!r}: it has {', '.join(self.clients) or 'no client'}") from None
 
+    def send_from_afar(self, name: str, ask: Ask) -> FarClient:
+        """The same of a client with a link of its own. Skips the scenario where none can have that."""
+        try:
+            self.far[name] = self.deployment.far_client(name)
+        except Unavailable as reason:
+            self._skip(str(reason))
+        self.send(name, ask, CancellableRequest(socket_of=self.far[name].socket))
+        return self.far[name]
+
     def queue(self, name: str, ask: Ask) -> CancellableRequest:
-        """A new client asks when all others are being answered, and its request has reached a worker: it must wait."""
-        self._until_answered(len(self.clients))
+        """A new client asks when all others are being answered or wait, and its request has reached a worker."""
+        self._until_answered(len(self.clients) - len(self._queued))
         client = self.send(name, ask)
         self._queued.add(name)
         eventually(
@@ -136,8 +148,8 @@ class World:
         """The worker that serves a client now. DeploymentError when that cannot be seen."""
         return self.deployment.serving_worker(self.client(name).request_id)
 
-    def leave(self, name: str) -> None:
-        """The client closes its connection while a worker is seen to generate for it.
+    def leave(self, name: str, how: Departure = hang_up) -> None:
+        """The client leaves while a worker is seen to generate for it.
 
         FaultError when it had its answer before: then nothing was cancelled. DeploymentError when one that should wait
         for its turn did not have to.
@@ -150,11 +162,21 @@ class World:
         for other in self._queued:
             if self.client(other).record.chunks:
                 raise DeploymentError(f"the {other} did not have to wait for its turn: nothing can be judged")
-        client.cancel()
-        if client.record.status != "cancelled" or client.cancelled_at is None:
+        self.part(name, worker, how)
+
+    def part(self, name: str, worker: Component, how: Departure = hang_up) -> None:
+        """The client leaves now. worker: that has its request. FaultError when it had its answer before."""
+        client = self.client(name)
+        before = client.record
+        client.cancel(how)
+        if before.status != "running" or (how not in LISTENS_ON and client.cancelled_at is None):
             raise FaultError(f"the {name} could not leave early: its request was already {client.record.status}")
-        self.left = Left(client.request_id, worker, client.cancelled_at)
-        self.journal.add(FaultMark("left", name, client.cancelled_at, client.cancelled_at))
+        self.gone(name, worker, at=client.cancelled_at or time.monotonic())
+
+    def gone(self, name: str, worker: Component, *, at: float) -> None:
+        """The client is not there any more, since then (CLOCK_MONOTONIC)."""
+        self.left = Left(self.client(name).request_id, worker, at)
+        self.journal.add(FaultMark("left", name, at, at))
 
     def _until_answered(self, count: int) -> None:
         eventually(

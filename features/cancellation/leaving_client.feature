@@ -9,41 +9,63 @@ Feature: A request that nobody waits for ends
   Rule: Within 2 seconds of a client leaving, its worker stops and its slot serves someone else
 
     @use.with_engine=counting @use.with_engine=real
-    Scenario Outline: A client that <asks> and leaves disturbs nobody
-      Given a <backend> deployment with 1 worker that serves 2 requests at a time
-      And a neighbour that streams 300 tokens
+    Scenario Outline: A client that <asks> over <plane> and leaves disturbs nobody
+      Given a <backend> deployment with 1 worker that serves 2 requests at a time, over <plane>
+      And a neighbour that streams 150 tokens
       And a client that <asks>
       And a newcomer that waits for its turn
       When the client leaves while its answer is being generated
       Then its worker stops generating within 2 seconds
       And the newcomer is served within 2 seconds
-      And the neighbour receives each of the 300 tokens exactly once
-      And exactly 1 cancellation is counted
+      And the neighbour receives each of the 150 tokens exactly once
+      And exactly 1 cancellation of <kind> is counted
+      And within 2 seconds no worker holds anything for it
 
       @vllm @smoke
       Examples: vLLM
-        | backend | asks                          |
-        | vllm    | streams a chat of 2000 tokens |
+        | backend | asks                          | kind            | plane |
+        | vllm    | streams a chat of 2000 tokens | a streamed chat | TCP   |
 
       @vllm
       Examples: vLLM
-        | backend | asks                               |
-        | vllm    | awaits a chat of 2000 tokens       |
-        | vllm    | awaits a completion of 2000 tokens |
+        | backend | asks                                | kind                  | plane |
+        | vllm    | awaits a chat of 2000 tokens        | an awaited chat       | TCP   |
+        | vllm    | streams a completion of 2000 tokens | a streamed completion | TCP   |
+        | vllm    | awaits a completion of 2000 tokens  | an awaited completion | TCP   |
 
       @sglang
       Examples: SGLang
-        | backend | asks                               |
-        | sglang  | streams a chat of 2000 tokens      |
-        | sglang  | awaits a chat of 2000 tokens       |
-        | sglang  | awaits a completion of 2000 tokens |
+        | backend | asks                                | kind                  | plane |
+        | sglang  | streams a chat of 2000 tokens       | a streamed chat       | TCP   |
+        | sglang  | awaits a chat of 2000 tokens        | an awaited chat       | TCP   |
+        | sglang  | streams a completion of 2000 tokens | a streamed completion | TCP   |
+        | sglang  | awaits a completion of 2000 tokens  | an awaited completion | TCP   |
 
       @trtllm
       Examples: TensorRT-LLM
-        | backend | asks                               |
-        | trtllm  | streams a chat of 2000 tokens      |
-        | trtllm  | awaits a chat of 2000 tokens       |
-        | trtllm  | awaits a completion of 2000 tokens |
+        | backend | asks                                | kind                  | plane |
+        | trtllm  | streams a chat of 2000 tokens       | a streamed chat       | TCP   |
+        | trtllm  | awaits a chat of 2000 tokens        | an awaited chat       | TCP   |
+        | trtllm  | streams a completion of 2000 tokens | a streamed completion | TCP   |
+        | trtllm  | awaits a completion of 2000 tokens  | an awaited completion | TCP   |
+
+      @vllm @nats
+      Examples: vLLM
+        | backend | asks                               | kind                  | plane |
+        | vllm    | streams a chat of 2000 tokens      | a streamed chat       | NATS  |
+        | vllm    | awaits a completion of 2000 tokens | an awaited completion | NATS  |
+
+      @sglang @nats
+      Examples: SGLang
+        | backend | asks                               | kind                  | plane |
+        | sglang  | streams a chat of 2000 tokens      | a streamed chat       | NATS  |
+        | sglang  | awaits a completion of 2000 tokens | an awaited completion | NATS  |
+
+      @trtllm @nats
+      Examples: TensorRT-LLM
+        | backend | asks                               | kind                  | plane |
+        | trtllm  | streams a chat of 2000 tokens      | a streamed chat       | NATS  |
+        | trtllm  | awaits a completion of 2000 tokens | an awaited completion | NATS  |
 
     @known_defect
     Scenario Outline: A place given up by a client that <asks> goes to the next one

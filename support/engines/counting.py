@@ -11,6 +11,8 @@ A worker runs at most `--slots` requests at once, and no more than its KV blocks
 16 tokens a block, reserved on admission); the next ones wait in order of arrival. A cancelled request leaves the queue,
 or its slot, at once. Each request is logged as the real backend would ("Decode Request ID: ...", "Aborted Request ID:
 ..."). `--disaggregation-mode prefill` answers with one token and a hand-over; `decode` goes on from it.
+`--seconds-to-begin` is the time for what comes before a first token: reading the prompt or, on a decode worker, taking
+over what the prefill worker made of it. The request holds its slot and blocks meanwhile.
 
 SIGUSR1 makes a worker slow while it serves (one tenth of its tokens a second, running requests too), SIGUSR2 ends that.
 SIGHUP makes the engine fail for good, as a real one does whose GPU has gone: each request that it runs or is given
@@ -149,12 +151,14 @@ class CountingEngine(LLMEngine):
         slots: int,
         blocks: int,
         seconds_to_stop: float,
+        seconds_to_begin: float = 0.0,
     ) -> None:
         self._model = model
         self._mode = mode
         self._taken = TAKEN[backend][mode.value]
         self._pace = Pace(1 / tokens_per_second)
         self._seconds_to_stop = seconds_to_stop
+        self._seconds_to_begin = seconds_to_begin
         self._slots = Slots(slots=slots, blocks=blocks)
         self._publisher: Any = None
         self._failed = asyncio.Event()
@@ -181,6 +185,7 @@ class CountingEngine(LLMEngine):
             slots=args.slots,
             blocks=args.blocks,
             seconds_to_stop=args.seconds_to_stop,
+            seconds_to_begin=args.seconds_to_begin,
         )
         engine._served_name = args.model_name
         return engine, WorkerConfig(
@@ -229,7 +234,7 @@ class CountingEngine(LLMEngine):
         sent = 0
         try:
             async with self._slot(blocks, context) as admitted:
-                if admitted:
+                if admitted and await self._begun(context):
                     async for token in self._count(prompt[-1] if prompt else 0, budget, context):
                         if prompt[0] == BREAKING and sent == FAILS_AFTER:
                             raise RuntimeError(f"the engine broke on this prompt after {sent} tokens")
@@ -259,6 +264,17 @@ class CountingEngine(LLMEngine):
                 self._publish()
             else:
                 turn.cancel()
+
+    async def _begun(self, context: Context) -> bool:
+        """What comes before the first token is done; False when the request was cancelled meanwhile."""
+        if not self._seconds_to_begin:
+            return True
+        stopped = asyncio.ensure_future(context.async_killed_or_stopped())
+        try:
+            await asyncio.wait({stopped}, timeout=self._seconds_to_begin)
+            return not stopped.done()
+        finally:
+            stopped.cancel()
 
     async def _count(self, token: int, budget: int, context: Context) -> AsyncIterator[int]:
         """Tokens at their times: each is due an interval after the one before was, however late that one came."""
@@ -342,6 +358,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds-to-stop", type=float, default=0.0, help="that a cancelled request still holds its slot (0)"
     )
+    parser.add_argument("--seconds-to-begin", type=float, default=0.0, help="before the first token of a request (0)")
     return parser
 
 

@@ -139,6 +139,7 @@ def _worker(name: str, role: Role, around: Surroundings) -> Command:
             *("--backend", spec.backend, "--tokens-per-second", str(spec.tokens_per_second)),
             *("--slots", str(spec.slots), "--blocks", str(spec.blocks)),
             *("--seconds-to-stop", str(spec.seconds_to_stop)),
+            *("--seconds-to-begin", str(spec.seconds_to_hand_over if role == "decode" else spec.seconds_to_prefill)),
         ]
         program = _ENGINES / _SERVED[spec.serving]
         return Command([python, str(program), *common, *engine], environment | {"PYTHONPATH": str(ROOT)})

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from support.counts import in_flight
-from support.deployment import Component, Deployment, Instance
+from support.deployment import Component, Deployment, FarClient, Instance
 from support.errors import DeploymentError, UsageError
 from support.local import installed
 from support.local.commands import HTTP, PORTS, Surroundings, command
 from support.local.component import LocalComponent
+from support.local.far_client import NamespacedClient
 from support.local.model import MODEL_NAME, ModelFolder, give_back, write_flawed_model
 from support.local.network import Place, network
 from support.spec import GENERATING, DeploymentSpec, Role
@@ -45,6 +46,7 @@ class LocalDeployment(Deployment):
         self.components: dict[str, Component] = {}
         self._altered: list[str] = []
         self._flawed: list[Path] = []
+        self._far = itertools.count()
         try:
             self._around = self._surroundings(model, etcd_folder)
             self._start(self._around)
@@ -182,6 +184,9 @@ class LocalDeployment(Deployment):
         except ConnectionError as failure:
             found.append(str(failure))
         return found
+
+    def far_client(self, name: str) -> FarClient:
+        return NamespacedClient(self._network, f"{name}-{next(self._far)}")
 
     def casualties(self) -> dict[str, str]:
         return {one.name: what for one in self._locals() if (what := one.casualty())}
