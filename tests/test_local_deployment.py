@@ -112,6 +112,8 @@ def test_after_a_kill_the_next_scenario_gets_another() -> None:
     with deployed(AGGREGATED, healthy=False) as struck:
         struck.workers[0].kill()
         assert_that(", ".join(struck.ailments()), starts_with("vllm-worker-0 "))
+        stored = set(Path(os.environ["TMPDIR"]).glob("*/d*/etcd-0"))
+    assert_that(stored - set(Path(os.environ["TMPDIR"]).glob("*/d*/etcd-0")), has_length(1))
     assert_that([one.running for one in struck.components.values()], equal_to([False] * 5))
     with deployed(AGGREGATED) as next_one:
         assert_that(next_one is not struck)

@@ -211,6 +211,16 @@ def test_a_file_with_half_a_line_is_read_block_by_block(tmp_path: Path, monkeypa
         Results(path)
 
 
+def test_records_are_read_while_they_are_written(tmp_path: Path) -> None:
+    path = folder(tmp_path, [record(0, 0.0), record(1, 0.1)])
+    (path / "end-0000.json").unlink()
+    results = Results(path)
+    with (path / "records-0000.jsonl").open("a") as file:
+        file.write(json.dumps(record(2, 0.2))[:150])
+        file.flush()
+        assert results.frame.select(pl.len()).collect().item() == 2
+
+
 def test_a_line_that_is_broken_in_the_middle_is_a_named_error(tmp_path: Path) -> None:
     path = folder(tmp_path, [record(0, 0.0), record(1, 0.1)])
     file = path / "records-0000.jsonl"

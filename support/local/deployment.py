@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -203,6 +204,8 @@ class LocalDeployment(Deployment):
 
     def close(self) -> None:
         with ExitStack() as closing:  # one that cannot be ended keeps none of the others up
+            # Each etcd alone reserves 128 MB there: a long run would fill the disk.
+            closing.callback(shutil.rmtree, self._folders.data, ignore_errors=True)
             closing.callback(self._network.close)
             for cache in self._flawed:
                 closing.callback(give_back, cache)

@@ -74,7 +74,7 @@ def load_frame(log_dir: Path) -> LoadFolder:
         raise UsageError(f"{log_dir} is mixed: it has the records of {len(files)} shards, its load had {plan.shards}")
     full = [file for file in files if file.stat().st_size]
     half = [file.name for file in full if not _ends_whole(file)]
-    frames = [_whole_lines(file) if file.name in half else pl.scan_ndjson(file, schema=COLUMNS) for file in full]
+    frames = [pl.scan_ndjson(file, schema=COLUMNS) if _ended(file) else _whole_lines(file) for file in full]
     frame = pl.concat(frames) if frames else pl.LazyFrame(schema=COLUMNS)
     ends = [json.loads(file.read_text()) for file in sorted(log_dir.glob("end-*.json"))]
     return LoadFolder(log_dir, plan, float(described["clock_offset"]), frame, half, ends)
@@ -123,9 +123,14 @@ def _described(log_dir: Path) -> dict[str, Any]:
     return described
 
 
+def _ended(file: Path) -> bool:
+    """Nobody writes to it any more, or will: a shard says so when it has ended, if it was not killed."""
+    return file.with_name(file.name.replace("records-", "end-")).with_suffix(".json").exists() and _ends_whole(file)
+
+
 def _whole_lines(file: Path) -> pl.LazyFrame:
-    """Without the last one, which is only half there: scan_ndjson would refuse the file for it, and scan_lines would
-    hold all of it in memory."""
+    """Without the last one as long as it is only half there: scan_ndjson would refuse the file for it, and scan_lines
+    would hold all of it in memory."""
 
     def read(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _size: int | None
