@@ -1,1 +1,1 @@
-"""The fault injection service: faults of hardware and network by HTTP. Nothing of it is here yet."""
+"""Faults of hardware and network. So far: what a node does for a partition (`injector.agents.partition`)."""

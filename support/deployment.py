@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import socket
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from support.errors import DeploymentError, UsageError
 from support.metrics import Metrics
@@ -160,6 +162,22 @@ class FarClient(ABC):
         """The link is seen to be down."""
 
 
+class Partition(ABC):
+    """Two sides of a deployment that exchange no packet any more, once it is cut."""
+
+    @abstractmethod
+    def cut(self) -> None:
+        """Make it. FaultError when it cannot be made."""
+
+    @abstractmethod
+    def proof(self) -> str:
+        """What shows that it is there, in one sentence. FaultError when nothing does."""
+
+    @abstractmethod
+    def mend(self) -> None:
+        """Take it away. Safe to call twice."""
+
+
 class Deployment(ABC):
     """What is under test, from one `DeploymentSpec`."""
 
@@ -239,6 +257,16 @@ class Deployment(ABC):
     @abstractmethod
     def far_client(self, name: str) -> FarClient:
         """A place for a client, there as long as the deployment. Unavailable where a client has no link of its own."""
+
+    @abstractmethod
+    def partition(
+        self, one: Sequence[Component], other: Sequence[Component], *, action: Literal["drop", "reject"], seconds: float
+    ) -> Partition:
+        """Between these components and those, to be cut. Unavailable where there is no network between them.
+
+        action: whether packets vanish ("drop") or are answered with a reset ("reject"). seconds: after which it ends by
+        itself, even when this run is dead.
+        """
 
     @abstractmethod
     def casualties(self) -> dict[str, str]:

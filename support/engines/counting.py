@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import signal
 import uuid
@@ -231,6 +232,7 @@ class CountingEngine(LLMEngine):
         if blocks > self._slots.blocks:
             raise ValueError(f"the request needs {blocks} KV blocks, this worker has {self._slots.blocks}")
         logger.info("%s: %s", self._taken, context.id())
+        logger.info("Wishes of %s: %s", context.id(), json.dumps(_wishes(request), sort_keys=True))
         sent = 0
         try:
             async with self._slot(blocks, context) as admitted:
@@ -337,6 +339,12 @@ class CountingEngine(LLMEngine):
 
     async def cleanup(self) -> None:
         """Nothing is held beyond the process."""
+
+
+def _wishes(request: GenerateRequest) -> dict[str, Any]:
+    """What a request says beyond its prompt: how to sample, when to stop, what to tell."""
+    told = {key: request.get(key) or {} for key in ("sampling_options", "stop_conditions", "output_options")}
+    return {f"{key}.{name}": value for key, said in told.items() for name, value in said.items() if value is not None}
 
 
 def _last(tokens: list[int], prompt: int, sent: int, reason: str) -> GenerateChunk:

@@ -6,12 +6,14 @@ import itertools
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from support.counts import in_flight
-from support.deployment import Component, Deployment, FarClient, Instance
+from support.deployment import Component, Deployment, FarClient, Instance, Partition
 from support.errors import DeploymentError, UsageError
 from support.local import installed
 from support.local.commands import HTTP, PORTS, Surroundings, command
@@ -19,6 +21,7 @@ from support.local.component import LocalComponent
 from support.local.far_client import NamespacedClient
 from support.local.model import MODEL_NAME, ModelFolder, give_back, write_flawed_model
 from support.local.network import Place, network
+from support.local.partition import LocalPartition
 from support.spec import GENERATING, DeploymentSpec, Role
 from support.waiting import eventually
 
@@ -188,6 +191,12 @@ class LocalDeployment(Deployment):
 
     def far_client(self, name: str) -> FarClient:
         return NamespacedClient(self._network, f"{name}-{next(self._far)}")
+
+    def partition(
+        self, one: Sequence[Component], other: Sequence[Component], *, action: Literal["drop", "reject"], seconds: float
+    ) -> Partition:
+        probed = PORTS[other[0].role][0]
+        return LocalPartition(self._network, one, other, action=action, seconds=seconds, probed=probed)
 
     def casualties(self) -> dict[str, str]:
         return {one.name: what for one in self._locals() if (what := one.casualty())}

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import socket
 import subprocess
-import threading
-from pathlib import Path
 
 from support.deployment import FarClient
 from support.errors import FaultError, Unavailable
-from support.local.network import BridgedNetwork, Network
-
-_NETWORK = 0x40000000
-"""CLONE_NEWNET of setns(2)."""
+from support.local.network import NAMESPACES, BridgedNetwork, Network, socket_in
 
 
 class NamespacedClient(FarClient):
@@ -26,27 +19,12 @@ class NamespacedClient(FarClient):
         self.name = name
         place = network.place(name, ())
         self.address = place.address
-        self._namespace = Path("/run/netns") / f"{name}.{network.name}"
+        self._namespace = NAMESPACES / f"{name}.{network.name}"
         self._link = f"{network.name}v{place.address.rpartition('.')[2]}"
 
     def socket(self, family: int, kind: int, protocol: int) -> socket.socket:
         """A new one in its namespace."""
-        made: list[socket.socket] = []
-
-        def make() -> None:  # a thread of its own: setns changes the one that calls it
-            namespace = os.open(self._namespace, os.O_RDONLY)
-            try:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace, _NETWORK) == 0:
-                    made.append(socket.socket(family, kind, protocol))
-            finally:
-                os.close(namespace)
-
-        thread = threading.Thread(target=make)
-        thread.start()
-        thread.join()
-        if not made:
-            raise Unavailable(f"the namespace of the {self.name} cannot be entered: {os.strerror(ctypes.get_errno())}")
-        return made[0]
+        return socket_in(self._namespace, family, kind, protocol)
 
     def cut(self) -> None:
         self._switch("down")

@@ -1,0 +1,97 @@
+"""Partitions: a network namespace and some addresses exchange no packet any more, by the kernel, for a bounded time.
+
+Each cut is one nft table of its own in the namespace. Addresses stand in sets whose elements have a timeout, so the
+kernel ends a cut at its deadline whatever became of us; heal() takes the table away. Established connections are cut
+at once. IPv4 and IPv6.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Action = Literal["drop", "reject"]
+"""drop: silence, the peers wait for their timeouts. reject: whoever sends is answered with a reset at once."""
+_COUNTER = "cut"
+
+
+class PartitionError(Exception):
+    """The kernel would not make, tell of, or take back a cut; says in nft's words why."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One end of a partition."""
+
+    namespace: Path
+    """Of the network namespace in which the rules stand, e.g. /run/netns/NAME."""
+    name: str
+    """Of the nft table; one of ours is known by it."""
+    peers: tuple[str, ...]
+    """Addresses with which no packet is exchanged."""
+    seconds: float
+    """After which the kernel lets packets through again."""
+    action: Action = "drop"
+
+    def inject(self) -> None:
+        """Make it. PartitionError when the kernel refuses, ValueError for no or bad addresses."""
+        if not self.peers:
+            raise ValueError("a cut needs at least one peer")
+        self._nft("-f", "-", text=self._rules())
+
+    def packets(self) -> int:
+        """How many it has stopped so far. PartitionError when it is not there."""
+        told = json.loads(self._nft("-j", "list", "counter", "inet", self.name, _COUNTER))
+        return sum(int(each["counter"]["packets"]) for each in told["nftables"] if "counter" in each)
+
+    def there(self) -> bool:
+        """Its table is there; whether it still stops anything is up to its deadline."""
+        told = json.loads(self._nft("-j", "list", "tables"))
+        return any(each.get("table", {}).get("name") == self.name for each in told["nftables"])
+
+    def heal(self) -> None:
+        """Take it away. Safe to call twice, and when the namespace has gone."""
+        if self.namespace.exists() and self.there():
+            self._nft("delete", "table", "inet", self.name)
+
+    def _rules(self) -> str:
+        chains = [
+            f"chain inet {self.name} {hook} {{ type filter hook {hook} priority -150; policy accept; }}"
+            for hook in ("input", "output")
+        ]
+        lines = [f"table inet {self.name}", f"counter inet {self.name} {_COUNTER}", *chains]
+        for family, addresses in _by_family(self.peers).items():
+            elements = ", ".join(f"{address} timeout {int(self.seconds * 1000)}ms" for address in addresses)
+            kind = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}[family]
+            lines.append(f"set inet {self.name} peers_{family} {{ type {kind}; flags timeout; }}")
+            lines.append(f"element inet {self.name} peers_{family} {{ {elements} }}")
+            lines += [f"rule inet {self.name} {rule}" for rule in self._of(family)]
+        return "".join(f"add {line}\n" for line in lines)
+
+    def _of(self, family: str) -> list[str]:
+        comes, goes = f"input {family} saddr @peers_{family}", f"output {family} daddr @peers_{family}"
+        stop = f"counter name {_COUNTER}"
+        if self.action == "drop":
+            return [f"{comes} {stop} drop", f"{goes} {stop} drop"]
+        # What comes in is answered, so that its sender hears of it; what goes out must reach the peer to be answered.
+        return [f"{comes} meta l4proto tcp {stop} reject with tcp reset", f"{comes} {stop} drop"]
+
+    def _nft(self, *words: str, text: str | None = None) -> str:
+        command = ["nsenter", f"--net={self.namespace}", "--", "nft", *words]
+        done = subprocess.run(command, input=text, capture_output=True, text=True)
+        if done.returncode:
+            raise PartitionError(f"nft in {self.namespace.name}: {done.stderr.strip().splitlines()[0]}")
+        return done.stdout
+
+
+def _by_family(addresses: Iterable[str]) -> dict[str, list[str]]:
+    """nft's name of the family to its addresses. ValueError for what is no address."""
+    families: dict[str, list[str]] = {}
+    for address in addresses:
+        families.setdefault("ip6" if ipaddress.ip_address(address).version == 6 else "ip", []).append(address)
+    return families
