@@ -47,6 +47,15 @@ MIGRATIONS = Counter("migrations of any kind", "frontend", "dynamo_frontend_mode
 ONGOING_MIGRATIONS = Counter(
     "migrations of running requests", "frontend", MIGRATIONS.metric, {"migration_type": "ongoing_request"}, _LIMIT
 )
+NEW_MIGRATIONS = Counter(
+    "migrations of requests not begun", "frontend", MIGRATIONS.metric, {"migration_type": "new_request"}, _LIMIT
+)
+TOO_LONG = Counter(
+    "requests too long for a migration",
+    "frontend",
+    "dynamo_frontend_model_migration_max_seq_len_exceeded_total",
+    beside=_LIMIT,
+)
 REJECTIONS = Counter("rejections", "frontend", "dynamo_frontend_model_rejection_total", beside=_CLIENTS)
 """Requests that a frontend turned away because every worker was busy."""
 CANCELLATIONS = Counter("cancellations", "frontend", "dynamo_frontend_model_cancellation_total", beside=_CLIENTS)
@@ -65,6 +74,8 @@ CANCELLED = Counter(
     {"error_type": "cancelled"},
     beside=_CLIENTS,
 )
+RECEIVED = Counter("requests at workers", "worker", "dynamo_component_requests_total", {"dynamo_endpoint": "generate"})
+"""That have reached a worker, whoever sent them."""
 TOKENS = Counter("generated tokens", "worker", "counting_engine_tokens_total")
 """By the counting engine, whoever reads them."""
 BEGUN_ANSWERS = Counter("answers that have begun", "frontend", "dynamo_frontend_time_to_first_token_seconds_count")

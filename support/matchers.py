@@ -58,6 +58,16 @@ def complete_answer(tokens: int, *, first: int | None = None) -> RecordMatcher:
     return RecordMatcher(f"a complete answer: each of {tokens} tokens once, in order", faults)
 
 
+def stopped_answer(tokens: int) -> RecordMatcher:
+    """The counting engine's answer up to a stop that the client wished for: so many tokens, finish reason "stop"."""
+
+    def faults(record: RequestRecord) -> Faults:
+        stops = [] if record.finish_reason == "stop" else [f"finish reason was {record.finish_reason!r}, not 'stop'"]
+        return [*continuity_faults(record.text, following(record.prompt), tokens), *_how_it_ended(record), *stops]
+
+    return RecordMatcher(f"an answer that stops after {tokens} tokens", faults)
+
+
 def counted_answer(tokens: int) -> RecordMatcher:
     """A whole answer of the mocker, whose numbers nobody knows beforehand: as many of them as `tokens`, and completed.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import parse
@@ -15,11 +15,13 @@ from support.errors import UsageError
 from support.faults import Fault
 from support.faults.engine_failure import EngineFailure
 from support.faults.kill import Kill
+from support.faults.pause import Pause
 from support.faults.terminate import Interrupt, Terminate
 from support.refusals import FLAWS, REFUSALS
 from support.requests import CancellableRequest, send_chat_completion_request, send_completion_request
 from support.scenarios import Failure
 from support.spec import BACKENDS, MODEL_FLAWS, PLANES, Backend, Plane
+from support.wishes import WISHES
 
 PROMPT = "1 2 3 4 1000"
 """Five tokens; the counting engine goes on with 1001."""
@@ -38,19 +40,24 @@ class Ask:
     """Id of the instance that is to answer; None: whichever."""
     api: Literal["responses", "messages"] | None = None
     """Another way to ask than for a completion or a chat."""
+    prompt: str = PROMPT
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of the body."""
 
     def of(self, deployment: Deployment, request: CancellableRequest | None = None) -> CancellableRequest:
         """Send it, as this request or as a new one."""
         if self.api:
             return self._other(deployment, request or CancellableRequest())
         send = send_chat_completion_request if self.chat else send_completion_request
-        extra: dict[str, Any] = {} if self.counted else {"stream_options": {"include_usage": False}}
+        extra: dict[str, Any] = dict(self.wishes)
+        if not self.counted:
+            extra["stream_options"] = {"include_usage": False}
         if self.worker is not None:
             extra["nvext"] = {"backend_instance_id": self.worker}
         return send(
             deployment.base_url,
             deployment.model,
-            PROMPT,
+            self.prompt,
             self.tokens,
             stream=self.stream,
             extra=extra,
@@ -59,12 +66,12 @@ class Ask:
 
     def _other(self, deployment: Deployment, request: CancellableRequest) -> CancellableRequest:
         asked: dict[str, Any] = (
-            {"input": PROMPT, "max_output_tokens": self.tokens}
+            {"input": self.prompt, "max_output_tokens": self.tokens}
             if self.api == "responses"
-            else {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": self.tokens}
+            else {"messages": [{"role": "user", "content": self.prompt}], "max_tokens": self.tokens}
         )
         body = {"model": deployment.model, "stream": self.stream, **asked}
-        request.send(deployment.base_url, self.api or "responses", body, prompt=PROMPT, timeout=None)
+        request.send(deployment.base_url, self.api or "responses", body, prompt=self.prompt, timeout=None)
         return request
 
 
@@ -72,23 +79,29 @@ _APIS: Mapping[str, Literal["responses", "messages"]] = {"a response of": "respo
 
 
 @parse.with_pattern(
-    r"(?:streams|awaits) (?:a (?:chat|completion|response|message) of )?\d+ tokens(?: without their count)?"
+    r"(?:streams|awaits) (?:a (?:chat|completion|response|message) of )?\d+ tokens"
+    r"(?: without their count| after a prompt of \d+)?"
 )
 def parse_ask(text: str) -> Ask:
     """ "streams a chat of 200 tokens", "awaits a completion of 200 tokens": streamed or in one piece.
 
     A response is OpenAI's newer way to ask, a message is Anthropic's.
     """
-    tokens = re.search(r"\d+", text)
-    assert tokens, "the pattern has a number"
+    tokens, *prompt = (int(number) for number in re.findall(r"\d+", text))
     counted = not text.endswith("without their count")
     return Ask(
-        tokens=int(tokens[0]),
+        tokens=tokens,
         chat="chat" in text,
         stream=text.startswith("streams"),
         counted=counted,
         api=next((api for words, api in _APIS.items() if words in text), None),
+        prompt=_prompt(*prompt) if prompt else PROMPT,
     )
+
+
+def _prompt(tokens: int) -> str:
+    """So many tokens, after which the counting engine goes on with 1001."""
+    return " ".join(["7"] * (tokens - 1) + ["1000"])
 
 
 _ENDPOINTS = {
@@ -148,6 +161,12 @@ def parse_model_flaw(text: str) -> str:
     return text
 
 
+@parse.with_pattern("|".join(sorted(WISHES, key=len, reverse=True)))
+def parse_wish(text: str) -> Mapping[str, Any]:
+    """ "that it stops before the word 1120", "two answers": fields of the request's body."""
+    return WISHES[text]
+
+
 @parse.with_pattern(r"no|\d+")
 def parse_count(text: str) -> int:
     """ "no migration", "3 migrations"."""
@@ -190,6 +209,7 @@ def parse_deed(text: str) -> Deed:
 
 _BLOWS: dict[str, Callable[[Component], Fault]] = {
     "is killed": Kill,
+    "is frozen": Pause,
     "is asked to end": Terminate,
     "is interrupted": Interrupt,
     "loses its engine": EngineFailure,
@@ -200,6 +220,19 @@ _BLOWS: dict[str, Callable[[Component], Fault]] = {
 def parse_blow(text: str) -> Callable[[Component], Fault]:
     """ "is killed", "loses its engine": what is done to one component at a moment of a client's answer."""
     return _BLOWS[text]
+
+
+_CUTS: Mapping[str, Mapping[str, str]] = {
+    "cut off from everybody": {"off": "everybody", "action": "drop"},
+    "cut off from the frontend": {"off": "frontend", "action": "drop"},
+    "refused by the frontend": {"off": "frontend", "action": "reject"},
+}
+
+
+@parse.with_pattern("|".join(_CUTS))
+def parse_cut(text: str) -> Mapping[str, str]:
+    """ "cut off from everybody": packets vanish; "refused by the frontend": they are answered with a reset."""
+    return _CUTS[text]
 
 
 @parse.with_pattern(r"(?:the|one|every|all|half of the|\d+) (?:frontend|prefill|decode|worker)s?(?: workers?)?")
@@ -263,6 +296,7 @@ TYPES = {
     "Plane": parse_plane,
     "Count": parse_count,
     "Blow": parse_blow,
+    "Cut": parse_cut,
     "Deed": parse_deed,
     "Version": parse_version,
     "Whom": parse_whom,
@@ -272,5 +306,6 @@ TYPES = {
     "Refusal": parse_refusal,
     "Router": parse_router,
     "ModelFlaw": parse_model_flaw,
+    "Wish": parse_wish,
 }
 """Name in step texts to converter; every step module registers them."""

@@ -26,6 +26,7 @@ _LEAST = {
         "workers",
         "prefill",
         "decode",
+        "other_model_workers",
         "migration_limit",
         "migration_max_seq_len",
         "seconds_to_stop",
@@ -70,6 +71,8 @@ class DeploymentSpec:
     workers: int = 2
     prefill: int = 0
     decode: int = 0
+    other_model_workers: int = 0
+    """Workers of another model beside them; only the counting engine has one."""
     frontends: int = 1
     etcd_members: int = 1
     request_plane: Plane = "tcp"
@@ -127,6 +130,8 @@ class DeploymentSpec:
             raise UsageError("a deployment has either workers or prefill and decode workers, not both")
         if bool(self.prefill) != bool(self.decode):
             raise UsageError("a prefill/decode deployment needs at least one worker of each role")
+        if self.other_model_workers and self.engine != "counting":
+            raise UsageError(f"only the counting engine serves another model, not {self.engine}")
         self._insist_on_numbers()
 
     def _insist_on_numbers(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from support.checkers.base import ValidationContext
 from support.counts import BEGUN_ANSWERS, Counter, Counts
@@ -18,6 +19,7 @@ from support.evidence import Evidence
 from support.faults import Fault
 from support.faults.journal import Journal
 from support.faults.kill import Kill
+from support.faults.partition import CutOff
 from support.phrases import Ask
 from support.recording import outcome
 from support.report.timeline import FaultMark
@@ -68,6 +70,8 @@ class World:
         self.left: Left | None = None
         """The client that left last."""
         self._queued: set[str] = set()
+        self.moved = 0
+        """Answers of a crowd that ran on the worker which was lost."""
         self.journal = Journal(target)
         self._load: UnderLoad | None = None
 
@@ -113,6 +117,10 @@ class World:
         address = self.worker_of(other).address
         (wanted,) = [one.id for one in self.deployment.instances() if one.address == address]
         return self.send(name, dataclasses.replace(ask, worker=wanted))
+
+    def send_wish(self, name: str, ask: Ask, wish: Mapping[str, Any]) -> CancellableRequest:
+        """A new client asks, with further fields in the request's body."""
+        return self.send(name, dataclasses.replace(ask, wishes=wish))
 
     def client(self, name: str) -> CancellableRequest:
         """The client of that name."""
@@ -195,6 +203,18 @@ class World:
         ended_at = self.client(name).record.ended_at
         if ended_at is not None and ended_at < self.struck_at:
             raise FaultError(f"the {name} had its answer before {worker.name} was struck: nothing can be judged")
+
+    def cutting(self, *, off: str, action: Literal["drop", "reject"]) -> Callable[[Component], Fault]:
+        """What cuts a worker off. Skips the scenario where nobody can be cut off."""
+
+        def cut(worker: Component) -> Fault:
+            try:
+                return CutOff(self.deployment, worker, off=off, action=action)
+            except Unavailable as reason:
+                self._skip(str(reason))
+                raise
+
+        return cut
 
     def chase(self, name: str, *, times: int, tokens: int = 20) -> None:
         """Kill the worker that serves a client, so many times, each after so many more tokens or when it has ended.

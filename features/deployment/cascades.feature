@@ -37,6 +37,7 @@ Feature: One loss does not become many
 
   Rule: A stream survives as many losses as it may migrate; one more ends it with a clear error within 5 seconds
 
+    @migration
     Scenario Outline: A stream whose workers die one after the other is moved as often as it may be
       Given a <backend> deployment with 4 workers that allows 3 migrations
       And 10 requests a second for 50 tokens each
@@ -60,6 +61,7 @@ Feature: One loss does not become many
         | backend |
         | trtllm  |
 
+    @migration
     Scenario Outline: A stream that may not be moved once more ends with a clear error
       Given a <backend> deployment with 4 workers that allows 2 migrations
       And 10 requests a second for 50 tokens each

@@ -163,6 +163,7 @@ Feature: Workers take their leave without costing anyone an answer
 
   Rule: What a worker that is to end cannot finish goes on elsewhere where that is allowed, and ends with a clear error where it is not
 
+    @migration
     Scenario Outline: An answer that outlasts a grace of <seconds> seconds is finished by another worker
       Given a <backend> deployment with 2 of its own workers that allows 3 migrations, with <seconds> seconds of grace
       And a client that streams 400 tokens
@@ -287,6 +288,7 @@ Feature: Workers take their leave without costing anyone an answer
 
   Rule: A worker whose engine fails for good ends as failed within 5 seconds, and its answers go on elsewhere
 
+    @migration
     Scenario Outline: The answers of a worker that loses its engine are finished by another one
       Given a <backend> deployment with 2 of its own workers that allows 3 migrations
       And a client that streams 200 tokens

@@ -6,6 +6,7 @@ Feature: Planned changes cost no request
 
   Rule: While workers are changed one by one, every request is answered in full
 
+    @migration
     Scenario Outline: A rolling restart of all workers costs no request
       Given a <backend> deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each

@@ -34,6 +34,7 @@ Feature: A deployment under load survives the loss of workers
         | backend |
         | trtllm  |
 
+    @migration
     Scenario Outline: Workers that die a moment apart cost running requests nothing
       Given a <backend> deployment with 3 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each

@@ -191,7 +191,7 @@ class CountingEngine(LLMEngine):
         engine._served_name = args.model_name
         return engine, WorkerConfig(
             namespace=args.namespace,
-            component="prefill" if mode == DisaggregationMode.PREFILL else "backend",
+            component=args.component or ("prefill" if mode == DisaggregationMode.PREFILL else "backend"),
             endpoint="generate",
             model_name=args.model_path,
             served_model_name=args.model_name,
@@ -360,6 +360,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--disaggregation-mode", choices=["agg", "prefill", "decode"], default="agg")
     parser.add_argument("--request-plane", choices=["tcp", "nats"], default="tcp")
     parser.add_argument("--namespace", default="dynamo")
+    parser.add_argument("--component", help="Dynamo's name for workers that serve one model (backend or prefill)")
     parser.add_argument("--tokens-per-second", type=_positive, default=100.0, help="of each request (100)")
     parser.add_argument("--slots", type=int, default=16, help="requests that run at once (16)")
     parser.add_argument("--blocks", type=int, default=4096, help="KV blocks of 16 tokens (4096)")

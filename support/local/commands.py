@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.local import installed
-from support.local.model import MODEL_NAME, ModelFolder
+from support.local.model import MODEL_NAME, OTHER_MODEL_NAME, ModelFolder
 from support.local.network import Place
 from support.settings import ROOT
 from support.spec import DeploymentSpec, Role, Serving
@@ -16,6 +16,8 @@ HTTP, SYSTEM = 8000, 9090
 ETCD_CLIENT, ETCD_PEER = 2379, 2380
 NATS_CLIENT, NATS_MONITOR = 4222, 8222
 
+OTHER = "other"
+"""In the name of a worker of another model, and Dynamo's name for all of those."""
 PORTS: dict[Role, tuple[int, ...]] = {
     "frontend": (HTTP,),
     "worker": (SYSTEM,),
@@ -130,12 +132,14 @@ def _worker(name: str, role: Role, around: Surroundings) -> Command:
     spec = around.spec
     environment = _dynamo(name, around) | {"DYN_SYSTEM_PORT": str(around.places[name].port(SYSTEM))}
     python = str(installed.dynamo_python(spec.dynamo))
+    other = name.startswith(f"{spec.backend}-{OTHER}")
     common = [
-        *("--model-path", str(around.model.snapshot), "--model-name", MODEL_NAME),
+        *("--model-path", str(around.model.snapshot), "--model-name", OTHER_MODEL_NAME if other else MODEL_NAME),
         *("--request-plane", spec.request_plane, "--disaggregation-mode", _MODE[role]),
     ]
     if spec.engine == "counting":
         engine = [
+            *(("--component", OTHER) if other else ()),
             *("--backend", spec.backend, "--tokens-per-second", str(spec.tokens_per_second)),
             *("--slots", str(spec.slots), "--blocks", str(spec.blocks)),
             *("--seconds-to-stop", str(spec.seconds_to_stop)),

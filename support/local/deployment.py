@@ -16,7 +16,7 @@ from support.counts import in_flight
 from support.deployment import Component, Deployment, FarClient, Instance, Partition
 from support.errors import DeploymentError, UsageError
 from support.local import installed
-from support.local.commands import HTTP, PORTS, Surroundings, command
+from support.local.commands import HTTP, OTHER, PORTS, Surroundings, command
 from support.local.component import LocalComponent
 from support.local.far_client import NamespacedClient
 from support.local.model import MODEL_NAME, ModelFolder, give_back, write_flawed_model
@@ -243,7 +243,9 @@ def names(spec: DeploymentSpec) -> dict[str, Role]:
     """Names of all components of such a deployment and their roles, in the order in which they start."""
     counts: dict[Role, int] = {"etcd": spec.etcd_members, "nats": 1, "frontend": spec.frontends, **spec.generating}
     prefix = {role: f"{spec.backend}-{role}" for role in spec.generating}
-    return {f"{prefix.get(role, role)}-{number}": role for role, count in counts.items() for number in range(count)}
+    all_of = {f"{prefix.get(role, role)}-{number}": role for role, count in counts.items() for number in range(count)}
+    others: dict[str, Role] = {f"{spec.backend}-{OTHER}-{n}": "worker" for n in range(spec.other_model_workers)}
+    return all_of | others
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -19,6 +19,8 @@ from support.local import lab
 from support.spec import MODEL_FLAWS, choose
 
 MODEL_NAME = "dynamo-fault-specs/counting"
+OTHER_MODEL_NAME = "dynamo-fault-specs/other"
+"""Under which the same model is served as another one."""
 VOCABULARY = 32_000
 SPECIAL = ("<unk>", "<s>", "</s>")
 CONTEXT_LENGTH = 32_768
