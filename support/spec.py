@@ -111,6 +111,10 @@ class DeploymentSpec:
     """Seconds that it then waits at most for what is in flight; None: Dynamo's default, 900."""
     frontend_drain_timeout: int | None = None
     """Seconds that a frontend which is to end waits at most for what it has let in; None: Dynamo's default, 5."""
+    anthropic_messages: bool = False
+    """Frontends serve Anthropic's messages as well."""
+    kserve: bool = False
+    """Frontends serve KServe's gRPC inference protocol, and over HTTP only what operators ask."""
     dynamo: str = "1.4.2"
     restart: RestartPolicy = "never"
     environment: tuple[tuple[str, str], ...] = ()
