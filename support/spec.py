@@ -114,7 +114,8 @@ class DeploymentSpec:
     anthropic_messages: bool = False
     """Frontends serve Anthropic's messages as well."""
     kserve: bool = False
-    """Frontends serve KServe's gRPC inference protocol, and over HTTP only what operators ask."""
+    """Frontends serve KServe's gRPC inference protocol, and over HTTP only what operators ask. In 1.4.2 they do not
+    tell which workers they have, so that such a deployment has one."""
     dynamo: str = "1.4.2"
     restart: RestartPolicy = "never"
     environment: tuple[tuple[str, str], ...] = ()
@@ -131,6 +132,8 @@ class DeploymentSpec:
             raise UsageError("a deployment has either workers or prefill and decode workers, not both")
         if bool(self.prefill) != bool(self.decode):
             raise UsageError("a prefill/decode deployment needs at least one worker of each role")
+        if self.kserve and (self.workers != 1 or self.anthropic_messages):
+            raise UsageError("a deployment that serves KServe's protocol has 1 worker, and no messages of Anthropic's")
         self._insist_on_numbers()
 
     def _insist_on_numbers(self) -> None:
