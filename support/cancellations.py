@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from hamcrest import assert_that
 
+from support.contract import OWN_FAILURES
 from support.counts import CANCELLATIONS, CANCELLED, REQUESTS, SUCCEEDED, TOKENS, held
 from support.deployment import Component
 from support.errors import DeploymentError, FaultError, UsageError
@@ -130,6 +131,24 @@ def expect_counted_once(world: World, asked: Mapping[str, str]) -> None:
     """Exactly one cancellation is counted, under these labels, and the request as cancelled and not as answered."""
     expect_count(world, dataclasses.replace(CANCELLATIONS, labels=asked), 1)
     expect_count(world, CANCELLATIONS, 1)
+
+
+def expect_counted_as_cancelled(world: World) -> None:
+    """Of all requests of this scenario one ended, and as cancelled: not as answered, nor as a failure of Dynamo's."""
+    expect_count(world, REQUESTS, 1)
+    ends = {"answered": SUCCEEDED, "cancelled": CANCELLED, "an internal error": OWN_FAILURES}
+    counted = {how: count for how, counter in ends.items() if (count := world.counted(counter))}
+    told = ", ".join(f"{how} ({count:g})" for how, count in counted.items()) or "something else"
+    assert counted == {"cancelled": 1}, f"the request that was cancelled is counted as {told}"
+
+
+def expect_not_generated_to_the_end(world: World, name: str) -> None:
+    """Less was generated than the client would have got. UsageError where there are other clients."""
+    if set(world.clients) != {name}:
+        raise UsageError(f"nobody can say which tokens were the {name}'s: {', '.join(world.clients)} asked")
+    whole, generated = world.client(name).record.max_tokens, world.counted(TOKENS)
+    world.note(f"tokens generated for the {name}, of {whole}", f"{generated:g}")
+    assert generated < whole, f"all of the {whole} tokens were generated for the {name}, who had left"
 
 
 def expect_one_outcome_each(world: World) -> None:

@@ -189,6 +189,8 @@ class Deployment(ABC):
     """Where clients of this run reach frontend-0, without a trailing slash."""
     base_urls: list[str]
     """The same of every frontend, by number."""
+    kserve_address: str
+    """Where clients of KServe's protocol reach frontend-0, "address:port", if it serves that."""
 
     def component(self, name: str) -> Component:
         """The component of that name; a UsageError that lists what there is."""

@@ -27,6 +27,9 @@ PROMPT = "1 2 3 4 1000"
 """Five tokens; the counting engine goes on with 1001."""
 
 
+OtherApi = Literal["responses", "messages", "kserve"]
+
+
 @dataclass(frozen=True)
 class Ask:
     """What a client asks for."""
@@ -38,7 +41,7 @@ class Ask:
     """A stream ends with the counts of its tokens."""
     worker: int | None = None
     """Id of the instance that is to answer; None: whichever."""
-    api: Literal["responses", "messages"] | None = None
+    api: OtherApi | None = None
     """Another way to ask than for a completion or a chat."""
     prompt: str = PROMPT
     wishes: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +49,8 @@ class Ask:
 
     def of(self, deployment: Deployment, request: CancellableRequest | None = None) -> CancellableRequest:
         """Send it, as this request or as a new one."""
+        if self.api == "kserve":
+            return self._infer(deployment, request)
         if self.api:
             return self._other(deployment, request or CancellableRequest())
         send = send_chat_completion_request if self.chat else send_completion_request
@@ -74,18 +79,32 @@ class Ask:
         request.send(deployment.base_url, self.api or "responses", body, prompt=self.prompt, timeout=None)
         return request
 
+    def _infer(self, deployment: Deployment, request: CancellableRequest | None) -> CancellableRequest:
+        from support.kserve import KserveRequest  # gRPC and Protobuf take 0.1 s, which only its scenarios should cost
 
-_APIS: Mapping[str, Literal["responses", "messages"]] = {"a response of": "responses", "a message of": "messages"}
+        if request:
+            raise UsageError("an inference of KServe's protocol has a client of its own kind, and nothing special")
+        inference = KserveRequest()
+        inference.infer(deployment.kserve_address, deployment.model, PROMPT, stream=self.stream, tokens=self.tokens)
+        return inference
+
+
+_APIS: Mapping[str, OtherApi] = {
+    "a response of": "responses",
+    "a message of": "messages",
+    "an inference of": "kserve",
+}
 
 
 @parse.with_pattern(
-    r"(?:streams|awaits) (?:a (?:chat|completion|response|message) of )?\d+ tokens"
+    r"(?:streams|awaits) (?:(?:a (?:chat|completion|response|message)|an inference) of )?\d+ tokens"
     r"(?: without their count| after a prompt of \d+)?"
 )
 def parse_ask(text: str) -> Ask:
     """ "streams a chat of 200 tokens", "awaits a completion of 200 tokens": streamed or in one piece.
 
-    A response is OpenAI's newer way to ask, a message is Anthropic's.
+    A response is OpenAI's newer way to ask, a message is Anthropic's, an inference is KServe's: whoever asks for it
+    cannot say how many tokens, so that the number is what the engine gives of its own.
     """
     tokens, *prompt = (int(number) for number in re.findall(r"\d+", text))
     counted = not text.endswith("without their count")
@@ -109,6 +128,7 @@ _ENDPOINTS = {
     "completion": "completions",
     "response": "responses",
     "message": "anthropic_messages",
+    "inference": "grpc_completions",
 }
 _TYPES = {"streamed": "stream", "awaited": "unary"}
 

@@ -15,8 +15,8 @@ error_event: the stream carried an error. truncated: it ended without a finish r
 of the API's form."""
 
 Endpoint = Literal["completions", "chat/completions"]
-Api = Endpoint | Literal["responses", "messages"]
-"""What one client may ask: OpenAI's three ways, and Anthropic's messages."""
+Api = Endpoint | Literal["responses", "messages", "kserve"]
+"""What one client may ask: OpenAI's three ways, Anthropic's messages, and inferences of KServe's protocol."""
 
 SCHEMA = 1
 

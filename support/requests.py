@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -27,6 +27,8 @@ from support.waiting import scaled
 
 Message = Mapping[str, Any]
 """{"role": ..., "content": ...}"""
+Exchange = Callable[[], Coroutine[Any, Any, None]]
+"""Sends a request and records what comes of it."""
 
 _SMALL = 4096  # bytes that the kernel keeps for a client that has stopped reading
 _CLOSING = 2.0  # seconds that `cancel` waits at most for the file descriptor to go; the connection is closed before
@@ -114,21 +116,26 @@ class CancellableRequest:
         url = f"{base_url.rstrip('/')}/v1/{endpoint}"
         content = json.dumps(body).encode()
         silence = None if timeout is None else scaled(timeout)
+        record = _record(self.request_id, endpoint, body, prompt, started=True)
+        self._begin(record, lambda: self._exchange(url, content, silence))
+
+    def _begin(self, record: RequestRecord, exchange: Exchange) -> None:
+        """What is asked is known; the exchange itself runs on the network loop."""
         with self._sending:
             if self._sent:
                 raise UsageError(f"{self} was sent before: a CancellableRequest is good for one request")
             self._sent = True
-            self._recording.begin(_record(self.request_id, endpoint, body, prompt, started=True))
+            self._recording.begin(record)
             if not self._recording.over:
-                network_loop().call_soon_threadsafe(self._start, url, content, silence)
+                network_loop().call_soon_threadsafe(self._start, exchange)
 
     def __str__(self) -> str:
         return f"request {self.request_id[:8]}"
 
     # From here on: on the network loop.
 
-    def _start(self, url: str, content: bytes, silence: float | None) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._exchange(url, content, silence))
+    def _start(self, exchange: Exchange) -> None:
+        self._task = asyncio.get_running_loop().create_task(exchange())
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

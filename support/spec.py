@@ -114,6 +114,11 @@ class DeploymentSpec:
     """Seconds that it then waits at most for what is in flight; None: Dynamo's default, 900."""
     frontend_drain_timeout: int | None = None
     """Seconds that a frontend which is to end waits at most for what it has let in; None: Dynamo's default, 5."""
+    anthropic_messages: bool = False
+    """Frontends serve Anthropic's messages as well."""
+    kserve: bool = False
+    """Frontends serve KServe's gRPC inference protocol, and over HTTP only what operators ask. In 1.4.2 they do not
+    tell which workers they have, so that such a deployment has one."""
     dynamo: str = "1.4.2"
     restart: RestartPolicy = "never"
     environment: tuple[tuple[str, str], ...] = ()
@@ -132,6 +137,8 @@ class DeploymentSpec:
             raise UsageError("a prefill/decode deployment needs at least one worker of each role")
         if self.other_model_workers and self.engine != "counting":
             raise UsageError(f"only the counting engine serves another model, not {self.engine}")
+        if self.kserve and (self.workers != 1 or self.anthropic_messages):
+            raise UsageError("a deployment that serves KServe's protocol has 1 worker, and no messages of Anthropic's")
         self._insist_on_numbers()
 
     def _insist_on_numbers(self) -> None:

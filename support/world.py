@@ -31,6 +31,7 @@ from support.under_load import UnderLoad
 from support.waiting import eventually
 
 TOKENS_BEFORE_LEAVING = 10
+"""Of a stream; of a short one a quarter."""
 STANDARD, OVERFLOW = 2.0, 3.0
 """Seconds of load before anything is done, and while it lasts."""
 RECOVERY = 3.0
@@ -166,7 +167,7 @@ class World:
         worker = self.worker_of(name)
         self._until_answered(len(self.clients) - len(self._queued))
         if client.record.stream:
-            client.wait_for_tokens(TOKENS_BEFORE_LEAVING)
+            client.wait_for_tokens(min(TOKENS_BEFORE_LEAVING, client.record.max_tokens // 4))
         for other in self._queued:
             if self.client(other).record.chunks:
                 raise DeploymentError(f"the {other} did not have to wait for its turn: nothing can be judged")

@@ -5,10 +5,11 @@ python tests/broken_engine.py leaks-slots ARGUMENTS-OF-THE-COUNTING-ENGINE
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # components inherit no PYTHONPATH
 
@@ -61,6 +62,35 @@ class BreaksOnNothing(CountingEngine):
             yield chunk
 
 
+class GoesOnForNobody(CountingEngine):
+    """Nothing tells it that a client has left, and it generates the whole answer."""
+
+    async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
+        chunks: asyncio.Queue[GenerateChunk | None] = asyncio.Queue()
+
+        async def count() -> None:
+            async for chunk in super(GoesOnForNobody, self).generate(request, cast(Context, _NeverStopped(context))):
+                chunks.put_nowait(chunk)
+            chunks.put_nowait(None)
+
+        KEPT_ON.append(asyncio.ensure_future(count()))
+        while (chunk := await chunks.get()) is not None:
+            yield chunk
+
+
+KEPT_ON: list[asyncio.Future[None]] = []
+
+
+class _NeverStopped:
+    """The context of a request that nobody cancels."""
+
+    def __init__(self, context: Context) -> None:
+        self.id = context.id
+
+    async def async_killed_or_stopped(self) -> None:
+        await asyncio.Event().wait()
+
+
 class _NeverGivenBack(Slots):
     def give_back(self, blocks: int) -> None:
         """Keep it."""
@@ -71,6 +101,7 @@ ENGINES = {
     "forgets-a-token": ForgetsAToken,
     "keeps-memory": KeepsMemory,
     "breaks-on-nothing": BreaksOnNothing,
+    "goes-on-for-nobody": GoesOnForNobody,
 }
 
 if __name__ == "__main__":

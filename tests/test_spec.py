@@ -34,6 +34,8 @@ from support.spec import DeploymentSpec
         ({"busy_decode_blocks": 0}, "busy_decode_blocks is 0: it is a share, above 0 and up to 1"),
         ({"busy_decode_blocks": 1.5}, "busy_decode_blocks is 1.5: it is a share, above 0 and up to 1"),
         ({"router_queue_threshold": -0.1}, "router_queue_threshold is -0.1: it must be 0 or more"),
+        ({"kserve": True, "workers": 2}, "a deployment that serves KServe's protocol has 1 worker"),
+        ({"kserve": True, "workers": 1, "anthropic_messages": True}, "and no messages of Anthropic's"),
         ({"busy_prefill_tokens": 0}, "busy_prefill_tokens is 0: it must be 1 or more"),
     ],
 )

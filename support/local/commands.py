@@ -13,13 +13,15 @@ from support.spec import DeploymentSpec, Role, Serving
 
 HTTP, SYSTEM = 8000, 9090
 """Ports of a frontend and of a worker's system server, as in Dynamo's Kubernetes operator."""
+GRPC = 8787
+"""Port of a frontend that serves KServe's protocol: Dynamo's own default."""
 ETCD_CLIENT, ETCD_PEER = 2379, 2380
 NATS_CLIENT, NATS_MONITOR = 4222, 8222
 
 OTHER = "other"
 """In the name of a worker of another model, and Dynamo's name for all of those."""
 PORTS: dict[Role, tuple[int, ...]] = {
-    "frontend": (HTTP,),
+    "frontend": (HTTP, GRPC),
     "worker": (SYSTEM,),
     "prefill": (SYSTEM,),
     "decode": (SYSTEM,),
@@ -114,14 +116,19 @@ def _nats(name: str, role: Role, around: Surroundings) -> Command:
 
 def _frontend(name: str, role: Role, around: Surroundings) -> Command:
     spec, place = around.spec, around.places[name]
+    # One that serves KServe listens for it on the port called "http", and for metrics on one of its own.
+    grpc = ["--kserve-grpc-server", "--grpc-metrics-port", str(place.port(HTTP))] if spec.kserve else []
     options = [
-        *("--http-host", "0.0.0.0" if place.enter else place.address, "--http-port", str(place.port(HTTP))),
+        *("--http-host", "0.0.0.0" if place.enter else place.address),
+        *("--http-port", str(place.port(GRPC if spec.kserve else HTTP)), *grpc),
         *("--request-plane", spec.request_plane),
         *("--router-mode", spec.router_mode),
         *("--migration-limit", str(spec.migration_limit)),
     ]
     if spec.migration_max_seq_len is not None:
         options += ["--migration-max-seq-len", str(spec.migration_max_seq_len)]
+    if spec.anthropic_messages:
+        options += ["--enable-anthropic-api"]
     if spec.prefill:
         options += ["--enforce-disagg"]  # 1.4.2 ignores it: readiness follows from the roles that are registered
     python = installed.dynamo_python(spec.dynamo)
