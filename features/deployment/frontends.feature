@@ -91,7 +91,7 @@ Feature: Frontends come and go without costing anyone an answer
       And 20 requests a second for 50 tokens each
       When one frontend is asked to end under this load
       Then every request to the other frontend is answered in full
-      And every request that ran when it happened is answered in full
+      And every answer that has begun is given in full
       And no token is lost or repeated
       And every client hears within 5 seconds what becomes of its request
 
@@ -167,7 +167,7 @@ Feature: Frontends come and go without costing anyone an answer
       And 20 requests a second for 50 tokens each
       When the frontend is away for 3 seconds under this load
       Then every request is answered as before within 10 seconds
-      And every request that ran when it happened is answered in full
+      And every answer that has begun is given in full
       And every client hears within 5 seconds what becomes of its request
       And no token is lost or repeated
 
