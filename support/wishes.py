@@ -8,7 +8,7 @@ from typing import Any
 STOP = 1120
 """The number at which an answer is to stop: beyond the first 50 tokens after 1000, and before the 200th."""
 
-WISHES: Mapping[str, Mapping[str, Any]] = {
+WISHES: dict[str, Mapping[str, Any]] = {
     "that it stops before the word 1120": {"stop": [str(STOP)]},
     "that it stops before the token 1120": {"stop_token_ids": [STOP]},
     "that it has at least 150 tokens and stops before the word 1120": {"stop": [str(STOP)], "min_tokens": 150},

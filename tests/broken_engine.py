@@ -41,6 +41,16 @@ class ForgetsAToken(CountingEngine):
             yield chunk
 
 
+class ForgetsWishes(CountingEngine):
+    """After a migration it is asked for no seed: as if Dynamo had kept only some of what the client said."""
+
+    async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
+        if len(request["token_ids"]) > PROMPT:
+            request["sampling_options"]["seed"] = None
+        async for chunk in super().generate(request, context):
+            yield chunk
+
+
 class KeepsMemory(CountingEngine):
     """Each request costs a megabyte for ever."""
 
@@ -99,6 +109,7 @@ class _NeverGivenBack(Slots):
 ENGINES = {
     "leaks-slots": LeaksSlots,
     "forgets-a-token": ForgetsAToken,
+    "forgets-wishes": ForgetsWishes,
     "keeps-memory": KeepsMemory,
     "breaks-on-nothing": BreaksOnNothing,
     "goes-on-for-nobody": GoesOnForNobody,

@@ -58,7 +58,10 @@ class LocalPartition(Partition):
         with socket_in(namespace, socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.settimeout(_PROBED)
             failure = probe.connect_ex((address, port))
-        stopped = sum(each.packets() for each in self._cuts)
+        try:
+            stopped = sum(each.packets() for each in self._cuts)
+        except PartitionError as failure:
+            raise FaultError(str(failure)) from failure
         if not failure or not stopped:
             raise FaultError(f"a partition was made, but {stopped} packets were stopped, and {self._words} connects")
         return f"no connection from {self._words} any more, {stopped} packets stopped"

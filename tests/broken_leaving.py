@@ -1,16 +1,20 @@
-"""As `tests.broken`, with deployments that break what is promised of responses, messages and inferences:
+"""As `tests.broken`, with deployments that break what is promised of clients that leave:
 
-python -m tests.broken_apis goes-on-for-nobody -t @vllm -n "A client that streams an inference" -D log_dir=/tmp/broken
+python -m tests.broken_leaving goes-on-for-nobody -t @vllm -n "A client that streams an" -D log_dir=/tmp/broken
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from unittest.mock import patch
 
 import httpx
 
+from support.local.far_client import NamespacedClient
 from tests.broken import BREAKS, behind, engine, main
 from tests.proxies import PassesOn
 from tests.serving import Exchange
@@ -24,7 +28,15 @@ class LosesAToken(PassesOn):
             await exchange.say(re.sub(rb': ?" 1010"', b':""', events))
 
 
+@contextmanager
+def cuts_no_client() -> Iterator[None]:
+    """The fault does not happen, and does not say so itself."""
+    with patch.object(NamespacedClient, "cut", lambda client: None):
+        yield
+
+
 BREAKS |= {
+    "cuts-no-client": cuts_no_client,
     "loses-a-token": partial(behind, LosesAToken),
     "goes-on-for-nobody": partial(engine, "goes-on-for-nobody"),
 }
