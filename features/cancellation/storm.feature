@@ -7,7 +7,7 @@ Feature: A storm of clients that leave costs nobody else a token
 
     Scenario Outline: Those who stay in a storm have their answers and the others are let go
       Given a <backend> deployment with 2 workers that serve 64 requests at a time each
-      When 100 clients ask for 200 tokens each, 40 a second, and about half of them leave at random moments
+      When 80 clients ask for 200 tokens each, 30 a second, and about half of them leave at random moments
       Then those who stay receive each token exactly once
       And nobody is worked for longer than 1 second after leaving
       And within 2 seconds no worker holds anything for them
@@ -29,8 +29,8 @@ Feature: A storm of clients that leave costs nobody else a token
         | trtllm  |
 
     Scenario Outline: The same holds for workers that are full, where newcomers wait for those who leave
-      Given a <backend> deployment with 2 workers that serve 20 requests at a time each
-      When 100 clients ask for 200 tokens each, 40 a second, and about half of them leave at random moments
+      Given a <backend> deployment with 2 workers that serve 16 requests at a time each
+      When 80 clients ask for 200 tokens each, 30 a second, and about half of them leave at random moments
       Then those who stay receive each token exactly once
       And some of them had to wait for their turn
       And nobody is worked for longer than 1 second after leaving
