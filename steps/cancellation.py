@@ -151,6 +151,7 @@ def link_is_cut(context: Context, name: str) -> None:
 
 
 @then("within {seconds:d} seconds no worker holds anything for it")
+@then("within {seconds:d} seconds no worker holds anything for them")
 def all_free(context: Context, seconds: int) -> None:
     expect_all_free(context.world, within=seconds)
 

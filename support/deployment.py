@@ -224,6 +224,11 @@ class Deployment(ABC):
     def reached_workers(self, request_id: str) -> list[Component]:
         """The workers that have taken the request up at any time, by observation."""
 
+    @abstractmethod
+    def aborted(self) -> dict[str, float]:
+        """When workers wrote that they gave a request up (the last of them; seconds since the epoch), by the ids that
+        clients gave to their requests; only of requests that were given up."""
+
     def serving_worker(self, request_id: str) -> Component:
         """The one worker that generates for the request. DeploymentError when that cannot be seen within 5 s."""
 

@@ -35,6 +35,12 @@ class Load:
     max_tokens: int = 50
     rate: float | None = None
     """Requests a second, at random times, whether answers come or not."""
+    requests: int | None = None
+    """Of a rate: how many in all; None: until the scenario is over."""
+    leaving: float = 0.0
+    """Share of the requests, 0 to 1, whose clients hang up before their answers are whole."""
+    leaving_after: str = "uniform 1 10"
+    """Tokens that one has received when it does, as `support.load.plan.Lengths` writes it."""
     stream: bool = True
     chat: bool = False
     prompt_tokens: int = 5
@@ -48,7 +54,7 @@ class Load:
         for name in ("clients", "max_tokens", "prompt_tokens"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} of a load is {getattr(self, name)}: it must be 1 or more")
-        for name in ("rate", "deadline", "requests_per_client"):
+        for name in ("rate", "deadline", "requests_per_client", "requests"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"{name} of a load is {value}: it must be above 0")

@@ -20,7 +20,7 @@ from support.deployment import Deployment, Target
 from support.errors import DeploymentError, FaultError, NotWithin, UsageError
 from support.faults import Fault, Stage, kind
 from support.faults.journal import Journal
-from support.load.plan import Fixed, LoadPlan
+from support.load.plan import Fixed, Lengths, LoadPlan
 from support.load.run import LoadRun, Progress
 from support.marks import Fault as FaultInMarks
 from support.marks import Marks, Phase
@@ -130,11 +130,17 @@ class UnderLoad:
         A load of so many requests goes on until each of them has ended.
         """
         if self._context is None:
-            whole = (self._plan.requests_per_client or 0) * (self._plan.deadline or 0.0)
-            self.last(max(recovery, whole))
+            self.last(max(recovery, self._whole()))
             self._load.stop()
             self._context = self._seen()
         return self._context
+
+    def _whole(self) -> float:
+        """Seconds that a load of so many requests takes at most; 0 when it goes on until it is stopped."""
+        plan, each = self._plan, self._plan.deadline or 0.0
+        if plan.rate is not None and plan.requests is not None:
+            return 2 * plan.requests / plan.rate + each  # they come at random, so later than on average
+        return (plan.requests_per_client or 0) * each
 
     def end(self) -> None:
         """End what still runs; safe at any time, also twice."""
@@ -288,6 +294,9 @@ def _plan(load: Load, deployment: Deployment) -> LoadPlan:
         clients=load.clients,
         requests_per_client=load.requests_per_client,
         rate=load.rate,
+        requests=load.requests,
+        leaving=load.leaving,
+        leaving_after=Lengths(load.leaving_after),
         prompt_tokens=Fixed(load.prompt_tokens),
         max_tokens=Fixed(load.max_tokens),
         deadline=scaled(load.deadline),

@@ -6,6 +6,7 @@ python tests/broken_engine.py leaks-slots ARGUMENTS-OF-THE-COUNTING-ENGINE
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -60,6 +61,21 @@ class KeepsMemory(CountingEngine):
             yield chunk
 
 
+class LosesAToken(CountingEngine):
+    """One answer in ten lacks its last token but one, which those who leave early never see."""
+
+    _numbers = itertools.count()
+
+    async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
+        loses = next(self._numbers) % 10 == 0
+        last_but_one = request["stop_conditions"]["max_tokens"] - 1
+        number = 0
+        async for chunk in super().generate(request, context):
+            number += 1
+            if not (loses and number == last_but_one):
+                yield chunk
+
+
 KEPT: list[bytes] = []
 
 
@@ -108,6 +124,7 @@ class _NeverGivenBack(Slots):
 
 ENGINES = {
     "leaks-slots": LeaksSlots,
+    "loses-a-token": LosesAToken,
     "forgets-a-token": ForgetsAToken,
     "forgets-wishes": ForgetsWishes,
     "keeps-memory": KeepsMemory,

@@ -49,6 +49,11 @@ def failed(client: int, due: float, took: float = 0.1, *, status: int = 500, **o
     return record(client, due, took, **none, **error, **other)
 
 
+def left(client: int, due: float, took: float = 0.1, **other: Any) -> dict[str, Any]:
+    """One whose client hung up after two tokens, as it was to."""
+    return record(client, due, took, status="cancelled", leaves_after=2, tokens=2, gaps_ms=[10.0], **other)
+
+
 def folder(
     path: Path,
     records: Iterable[dict[str, Any]],

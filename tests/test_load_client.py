@@ -17,7 +17,7 @@ import pytest
 
 from support.errors import DeploymentError, UsageError
 from support.load import client
-from support.load.plan import Fixed, Lengths, LoadPlan, arrivals
+from support.load.plan import Fixed, Lengths, LoadPlan, arrivals, leaves_after
 from support.load.run import LoadRun
 from support.results import Results
 from support.settings import ROOT
@@ -202,6 +202,74 @@ def test_aborting_records_what_was_in_flight_as_cancelled(tmp_path: Path) -> Non
     assert (seen.requests, seen.cancelled) == (5, 5)
 
 
+def _leaving(url: str, **other: Any) -> LoadPlan:
+    half: dict[str, Any] = {"leaving": 0.5, "leaving_after": Lengths("uniform 1 20"), "max_tokens": Fixed(40)}
+    asked: dict[str, Any] = {"base_url": url, "model": "m", "rate": 100, "requests": 60, "seed": 2}
+    return LoadPlan(**(asked | half | other))
+
+
+@pytest.mark.parametrize("endpoint", ["completions", "chat/completions"])
+def test_those_who_leave_hang_up_after_their_tokens_and_the_others_get_all(endpoint: Any, tmp_path: Path) -> None:
+    server = FakeFrontend(tokens_per_second=100)
+    with server as url:
+        results = ran(_leaving(url, endpoint=endpoint), tmp_path)
+        told = records(tmp_path)
+        left = {one["request_id"]: one for one in told if one["leaves_after"] is not None}
+        eventually(lambda: set(server.disconnects) == set(left), within=2, describe="the server has seen them leave")
+    assert 20 <= len(left) <= 40
+    assert set(server.ended) == {one["request_id"] for one in told} - set(left)
+    for one in told:
+        assert one["status"] == ("cancelled" if one["request_id"] in left else "completed"), one
+        assert one["tokens"] == (one["leaves_after"] or 40), one
+        assert (one["lost"], one["repeated"], one["stray"], one["error_class"]) == (0, 0, 0, None)
+    assert len({one["leaves_after"] for one in left.values()}) > 5
+    seen = results.overall
+    assert (seen.cancelled, seen.left, seen.completed) == (len(left), len(left), 60 - len(left))
+    assert (seen.success_rate, seen.errors, seen.hung, seen.tokens_lost) == (100.0, {}, 0, 0)
+    assert (results.unfinished, results.never_sent) == (0, 0)
+    assert seen.max_silence_ms is not None
+    assert seen.max_silence_ms < 1000
+
+
+def test_the_same_requests_leave_in_equal_plans_however_many_send_them() -> None:
+    def who(**other: Any) -> list[int | None]:
+        plan = _leaving("http://f", **other)
+        return [leaves_after(plan, client, turn) for client in range(50) for turn in range(2)]
+
+    assert who() == who(shards=3) == who(rate=7) != who(seed=3)
+    assert who(leaving=0.0) == [None] * 100
+    assert None not in who(leaving=1.0)
+
+
+def test_a_client_that_leaves_goes_on_with_its_next_request(frontend: str, tmp_path: Path) -> None:
+    closed: dict[str, Any] = {"rate": None, "requests": None, "clients": 2, "requests_per_client": 5, "leaving": 1.0}
+    results = ran(_leaving(frontend, **closed), tmp_path)
+    assert (results.overall.requests, results.overall.left, results.duplicated) == (10, 10, 0)
+
+
+def test_an_answer_that_was_whole_before_its_client_could_leave_was_not_left(frontend: str, tmp_path: Path) -> None:
+    late = _leaving(frontend, leaving=1.0, leaving_after=Fixed(50), requests=5)
+    seen = ran(late, tmp_path).overall
+    assert (seen.completed, seen.left, seen.success_rate) == (5, 0, 100.0)
+
+
+def test_an_error_before_its_client_could_leave_is_an_error(tmp_path: Path) -> None:
+    server, error = WRONG["an error event"]
+    with server as url:
+        seen = ran(_leaving(url, leaving=1.0, leaving_after=Fixed(2), requests=3), tmp_path).overall
+    assert (seen.errors, seen.left, seen.success_rate) == ({error: 3}, 0, 0.0)
+
+
+def test_a_load_that_is_aborted_has_not_succeeded(tmp_path: Path) -> None:
+    with FakeFrontend(tokens_per_second=10) as url:
+        run = LoadRun(LoadPlan(base_url=url, model="m", clients=2, leaving=1.0, leaving_after=Fixed(500)), tmp_path)
+        run.start()
+        run.wait_for(lambda now: now.in_flight == 2, within=5, describe="all are in flight")
+        run.abort()
+    seen = Results(tmp_path).overall
+    assert (seen.cancelled, seen.completed, seen.success_rate) == (2, 0, 0.0)
+
+
 def _of_load(folder: Path) -> list[int]:
     told = subprocess.run(["pgrep", "-f", f"support.load.program {folder} "], capture_output=True, text=True).stdout
     return [int(pid) for pid in told.split()]
@@ -300,6 +368,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "two loops": ({"rate": 5.0, "requests_per_client": 3}, "leave rate and trace out"),
     "requests of a closed loop": ({"requests": 3}, "say requests_per_client"),
     "an unknown endpoint": ({"endpoint": "embeddings"}, "unknown endpoint"),
+    "more than all leave": (
+        {"leaving": 1.5},
+        r"leaving of the load is 1.5: it is a share of its requests, from 0 to 1",
+    ),
+    "fewer than none leave": ({"leaving": -0.1}, "leaving of the load is -0.1"),
+    "leaving what comes in one piece": ({"leaving": 0.5, "stream": False}, "say stream=True"),
     "rate and trace": ({"rate": 1.0, "trace": "x"}, "either a rate or a trace"),
 }
 

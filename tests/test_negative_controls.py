@@ -116,10 +116,10 @@ class Suite:
         assert [result["name"].startswith(scenario) for result in found] == [True], done.stdout
         return Run(done.returncode, done.stdout, found[0])
 
-    def shows(self, control: Control) -> None:
-        """The right step of its scenario fails, and says what a reader needs."""
+    def shows(self, control: Control, *, as_: str = "failed") -> None:
+        """The right step of its scenario fails (or is "broken": an error), and says what a reader needs."""
         run = self.run(control.broken, control.scenario)
-        assert run.verdict == ("failed", control.step), run.output
+        assert run.verdict == (as_, control.step), run.output
         assert re.search(control.says, run.message, re.DOTALL), run.message
         assert run.status == 1
 

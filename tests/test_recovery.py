@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.results import Recovery, Results
-from tests.made_records import BEGIN, THREE, failed, folder, record
+from tests.made_records import BEGIN, THREE, failed, folder, left, record
 
 FAULT = BEGIN + 2
 
@@ -30,6 +30,12 @@ def test_it_is_when_every_later_request_is_answered(tmp_path: Path) -> None:
     assert recovered.first_success == pytest.approx(0.5)
     assert recovered.steady == recovered.as_before == pytest.approx(2.5)
     assert recovered.usual_ms == pytest.approx(500)
+
+
+def test_those_whose_clients_left_hold_it_up_no_longer(tmp_path: Path) -> None:
+    made = [left(i, i * 0.5) if i % 2 else record(i, i * 0.5) for i in range(30)]
+    recovered = seen(tmp_path, made)
+    assert (recovered.steady, recovered.as_before) == (0.0, 0.0)
 
 
 def test_a_lull_between_errors_is_none(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from support.results import Limits, Results, process_overflow_recovery_test, sum
 from support.results import read as read_module
 from support.results import results as results_module
 from support.results.histogram import GRAIN
-from tests.made_records import BEGIN, THREE, failed, folder, record
+from tests.made_records import BEGIN, THREE, failed, folder, left, record
 
 
 def test_percentiles_are_pooled_over_requests_from_when_they_were_due(tmp_path: Path) -> None:
@@ -55,6 +55,20 @@ def test_a_request_belongs_to_the_phase_it_lies_in_and_those_that_cross_a_border
         "STANDARD to RECOVERY": 1,
     }
     assert [name for name, part in phases.items() if part.crossing] == [name for name in phases if " to " in name]
+
+
+def test_those_whose_clients_left_are_no_failures_and_those_that_were_given_up_are(tmp_path: Path) -> None:
+    stayed = [record(i, i * 0.1) for i in range(10)]
+    gone = [left(10 + i, i * 0.1) for i in range(5)]
+    seen = Results(folder(tmp_path / "left", [*stayed, *gone])).overall
+    assert (seen.requests, seen.completed, seen.cancelled, seen.left) == (15, 10, 5, 5)
+    assert (seen.success_rate, seen.errors, seen.hung) == (100.0, {}, 0)
+    given_up = [one | {"leaves_after": None} for one in gone]
+    seen = Results(folder(tmp_path / "given up", [*stayed, *given_up])).overall
+    assert (seen.cancelled, seen.left) == (5, 0)
+    assert seen.success_rate == pytest.approx(200 / 3)
+    of_all = Results(folder(tmp_path / "all", gone)).overall
+    assert (of_all.left, of_all.success_rate) == (5, 0.0)
 
 
 def test_errors_are_counted_by_class_and_status_and_rejected_ones_have_their_own_latency(tmp_path: Path) -> None:

@@ -41,7 +41,10 @@ class WholeLoadChecker(BaseChecker):
 
 @dataclass(frozen=True)
 class SuccessRateChecker(BaseChecker):
-    """At least this share of requests (percent) was answered in full, in one phase or (None) in all."""
+    """At least this share of requests (percent) was answered in full, in one phase or (None) in all.
+
+    Those whose clients left, as they were to, are not among them.
+    """
 
     at_least: float = 100.0
     phase: str | None = None
@@ -53,7 +56,8 @@ class SuccessRateChecker(BaseChecker):
     def check(self, context: ValidationContext) -> bool:
         seen = _measures(context, self.phase)
         errors = ", ".join(f"{count} {error}" for error, count in seen.errors.items()) or "no error"
-        context.saw(f"{seen.completed} of {seen.requests} requests were answered in full ({errors})")
+        left = f", {seen.left} more were left by their clients" if seen.left else ""
+        context.saw(f"{seen.completed} of {seen.requests - seen.left} requests were answered in full ({errors}){left}")
         return seen.success_rate >= self.at_least
 
 
@@ -151,12 +155,12 @@ class ToldChecker(BaseChecker):
 
 @dataclass(frozen=True)
 class BegunAnswersChecker(BaseChecker):
-    """Every answer that has begun is given in full."""
+    """Every answer that has begun is given in full, but to those who leave."""
 
     def check(self, context: ValidationContext) -> bool:
         begun = context.results.frame.filter(pl.col("first_token").is_not_null())
         counts = begun.group_by("outcome").len().sort("outcome").collect()
-        broken = {outcome: count for outcome, count in counts.iter_rows() if outcome != "completed"}
+        broken = {outcome: count for outcome, count in counts.iter_rows() if outcome not in ("completed", "left")}
         all_of_them = int(counts.get_column("len").sum())
         if not all_of_them:
             raise NoData("no answer has begun")

@@ -21,12 +21,16 @@ _BETWEEN = _END + _BEGIN
 
 @dataclass(slots=True)
 class Asked:
-    """What one request asks for. due: when, seconds on CLOCK_MONOTONIC."""
+    """What one request asks for. due: when, seconds on CLOCK_MONOTONIC.
+
+    leaves_after: tokens after which its client hangs up; None: it stays.
+    """
 
     request_id: str
     body: dict[str, Any]
     prompt: str
     due: float
+    leaves_after: int | None = None
 
 
 class Answer:
@@ -36,14 +40,17 @@ class Answer:
     that live for a while would stop the process for a moment each time that Python looks for cycles.
     """
 
-    def __init__(self, record: RequestRecord) -> None:
+    def __init__(self, record: RequestRecord, *, leaves_after: int | None = None) -> None:
         self.record = record
+        self.leaves_after = leaves_after
+        self.eager = leaves_after is not None
         self.times: list[float] = []
         self.texts: list[str] = []
         self.worker: str | None = None
         self.failure: tuple[ErrorClass, str] | None = None
         """Of the transport, if it failed."""
         self.cancelled = False
+        """Its client left, or was told to give it up."""
         self._trouble: tuple[ErrorClass, str] | None = None
         self._events = EventParser()
         self._waiting: tuple[Sequence[float], Sequence[bytes]] = (), ()
@@ -63,11 +70,20 @@ class Answer:
         self.record.headers_at = at
         self.record.http_status = status
 
+    @property
+    def enough(self) -> bool:
+        """Its client has what it leaves after, and neither the whole answer nor an error."""
+        whole = self.record.done_mark or self._trouble
+        return self.leaves_after is not None and len(self.times) >= self.leaves_after and not whole
+
     def take(self, times: Sequence[float], parts: Sequence[bytes]) -> None:
         """What came last waits for `finish`: when many streams end at once, all their ends are to be stamped first."""
         if self.record.stream and self.record.http_status == httpx.codes.OK:
             self._parse(*self._waiting)
             self._waiting = times, parts
+            if self.eager:
+                self._parse(*self._waiting)
+                self._waiting = (), ()
         else:
             self._body += parts
             self._body_at = times[-1]
@@ -174,14 +190,17 @@ def _plain_text(told: Any) -> str | None:
 async def exchange(client: httpx.AsyncClient, url: httpx.URL, asked: Asked, *, deadline: float | None) -> Answer:
     """Send it and wait for its end, however it ends; it is over at the deadline (seconds after it was due).
 
-    When the task is cancelled, the answer so far is given all the same. Its record is still to be finished.
+    A client that leaves closes its connection as soon as it has read enough. Then, and when the task is cancelled, the
+    answer so far is given all the same. Its record is still to be finished.
     """
-    answer = Answer(_record(asked, url))
+    answer = Answer(_record(asked, url), leaves_after=asked.leaves_after)
     try:
         async with asyncio.timeout_at(None if deadline is None else _loop_time(asked.due + deadline)):
             response = await client.send(_request(url, asked, answer), stream=True)
             try:
                 await response.aread()
+                if answer.enough and answer.record.ended_at is None:
+                    answer.cancelled, answer.record.ended_at = True, time.monotonic()
             finally:
                 await response.aclose()
                 del response.stream  # it holds the response: a cycle (see `transport._Exchange.close`)

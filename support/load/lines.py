@@ -20,6 +20,7 @@ Times are seconds since the epoch, on one clock that never goes back; durations 
 | last_gap_ms | from the last chunk to the end |
 | lost, repeated, stray | tokens that lack, came twice, or do not belong there; null where nobody knows |
 | text | the answer, only where it is not what it should be |
+| leaves_after | tokens after which its client was to hang up ("cancelled", at `end`); null: it was to stay |
 | worker | who generated it, where the answer says so (ask by `extra={"nvext": {"extra_fields": ["worker_id"]}}`) |
 """
 
@@ -83,6 +84,7 @@ def line(
         "gaps_ms": [round(gap * 1000, 3) for gap in answer.gaps],
         "last_gap_ms": round((end - times[-1]) * 1000, 3) if times else None,
         **_judged(words, prompt, record.max_tokens, whole=record.status == "completed", known=continuity),
+        "leaves_after": answer.leaves_after,
         "worker": answer.worker,
     }
     return orjson.dumps(told) + b"\n"

@@ -84,6 +84,11 @@ class LoadPlan:
     """Seconds from when a request was due; then it ends as "timeout"."""
     think: float = 0.0
     """Seconds between an answer and the next request of its client."""
+    leaving: float = 0.0
+    """Share of the requests, 0 to 1, whose clients hang up early. Each is drawn for itself, from the seed: of many
+    requests about that share leaves, and the same ones in an equal plan."""
+    leaving_after: Lengths = field(default_factory=lambda: Lengths("uniform 1 10"))
+    """Tokens that one has received when it hangs up. An answer that is whole by then was not left."""
     seed: int = 0
     shards: int = 1
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -104,7 +109,14 @@ class LoadPlan:
                 raise UsageError(f"{name} of the load is {value}: it must be above 0")
         if self.think < 0:
             raise UsageError(f"think of the load is {self.think}: it must be 0 or more")
+        self._refuse_bad_leaving()
         self._refuse_contradictions()
+
+    def _refuse_bad_leaving(self) -> None:
+        if not 0 <= self.leaving <= 1:
+            raise UsageError(f"leaving of the load is {self.leaving}: it is a share of its requests, from 0 to 1")
+        if self.leaving and not self.stream:
+            raise UsageError("clients leave after some tokens, and an answer in one piece has none: say stream=True")
 
     def _refuse_contradictions(self) -> None:
         opened = self.rate is not None or self.trace is not None
@@ -124,12 +136,14 @@ class LoadPlan:
         return dataclasses.asdict(self) | {
             "prompt_tokens": self.prompt_tokens.text,
             "max_tokens": self.max_tokens.text,
+            "leaving_after": self.leaving_after.text,
             "extra": dict(self.extra),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LoadPlan:
-        lengths = {name: Lengths(data[name]) for name in ("prompt_tokens", "max_tokens")}
+        named = ("prompt_tokens", "max_tokens", "leaving_after")
+        lengths = {name: Lengths(data[name]) for name in named if name in data}
         others = {"other_base_urls": tuple(data.get("other_base_urls", ()))}
         return cls(**(dict(data) | lengths | others))
 
@@ -179,6 +193,12 @@ def lengths(plan: LoadPlan, client: int, turn: int = 0) -> tuple[tuple[int, int]
         chance = random.Random(f"lengths {plan.seed} {client} {each}")
         drawn.append((plan.prompt_tokens.draw(chance), plan.max_tokens.draw(chance)))
     return tuple(drawn)
+
+
+def leaves_after(plan: LoadPlan, client: int, turn: int) -> int | None:
+    """After how many tokens the client hangs up in that turn; None: it stays."""
+    chance = random.Random(f"leaving {plan.seed} {client} {turn}")
+    return max(1, plan.leaving_after.draw(chance)) if chance.random() < plan.leaving else None
 
 
 def due_until(plan: LoadPlan, seconds: float) -> int:

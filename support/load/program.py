@@ -26,7 +26,7 @@ import uvloop
 from support.load.counting import prompt_of
 from support.load.exchange import Answer, Asked, exchange
 from support.load.lines import Lines, line
-from support.load.plan import Arrival, LoadPlan, arrivals, lengths
+from support.load.plan import Arrival, LoadPlan, arrivals, leaves_after, lengths
 from support.load.transport import LoadTransport
 
 TELLS_EVERY = 0.05
@@ -123,7 +123,8 @@ class Shard:
     async def _one(self, client: int, turn: int, due: float, prompt: list[str], max_tokens: int) -> Answer:
         words = " ".join(prompt)
         self.told["started"] += 1
-        asked = Asked(str(uuid.uuid4()), self._body(words, max_tokens), "", due)
+        leaves = leaves_after(self._plan, client, turn)
+        asked = Asked(str(uuid.uuid4()), self._body(words, max_tokens), "", due, leaves)
         self._waiting[asked.request_id] = due
         url = self._urls[client % len(self._urls)]
         answer = await exchange(self._client, url, asked, deadline=self._plan.deadline)

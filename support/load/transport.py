@@ -35,6 +35,13 @@ _LAST_CHUNK = 5
 class Sink(Protocol):
     """Who takes an answer as it comes. Times are seconds on CLOCK_MONOTONIC: when the bytes were read."""
 
+    eager: bool
+    """It takes each read at once, for it may have `enough` before the end."""
+
+    @property
+    def enough(self) -> bool:
+        """It wants no more: who waits for the end need not go on."""
+
     def headed(self, at: float, status: int) -> None:
         """The head is there."""
 
@@ -157,7 +164,7 @@ class _Exchange(asyncio.Protocol):
             return
         self._kept_at.append(time.monotonic())
         self._kept.append(data)
-        if not self._streams:
+        if not self._streams or self._sink.eager:
             self._parse()
         elif data.endswith(b"\r\n\r\n") or len(data) < _LAST_CHUNK or len(self._kept) > self._room:
             self._settling.add(self)
@@ -207,6 +214,8 @@ class _Exchange(asyncio.Protocol):
         if self._parts:
             self._sink.take(self._times, self._parts)
             self._times, self._parts = [], []
+            if self._sink.enough and self._ended_at is None:
+                _set(self.ended)
         if self._ended_at is not None:
             self._end(self._ended_at)
         if trouble:

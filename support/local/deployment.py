@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -28,8 +29,12 @@ from support.waiting import eventually
 READY_WITHIN = 60.0
 DRAINED_WITHIN = 60.0
 """Seconds that a worker which is asked to end may take for the requests that it still has."""
-_GIVEN = r'request received request_id=(\S+) .*x_request_id="{}"'
-_KEPT = r"request received request_id=({}) "
+_GIVEN = re.compile(r'request received request_id=(\S+) .*x_request_id="([^"]*)"')
+"""In a frontend's log: the id that it gives to a request, and the one that its client gave it."""
+_ABORTED = re.compile(r"^(\S+Z) .*Aborted Request ID: (\S+)", re.MULTILINE)
+"""In a worker's log, as every backend of ai-dynamo 1.4.2 writes it: when, and which request, by the frontend's id."""
+_KEPT = re.compile(r"request received request_id=(\S+) ")
+"""The same over KServe's protocol, where the frontend keeps the client's."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,23 @@ class LocalDeployment(Deployment):
     def reached_workers(self, request_id: str) -> list[Component]:
         return [worker for worker, (taken, _) in self._logged(request_id).items() if taken]
 
+    def aborted(self) -> dict[str, float]:
+        asked = dict(self._given())
+        found: dict[str, float] = {}
+        for worker in self._locals(*GENERATING):
+            for at, given in _ABORTED.findall(worker.logs()):
+                if given in asked:
+                    name = asked[given]
+                    found[name] = max(datetime.fromisoformat(at).timestamp(), found.get(name, 0.0))
+        return found
+
+    def _given(self) -> list[tuple[str, str]]:
+        """Every request that a frontend took: its id there, and the one that its client gave it, in order."""
+        logs = [frontend.logs() for frontend in self._locals("frontend")]
+        if self.spec.kserve:
+            return [(kept, kept) for log in logs for kept in _KEPT.findall(log)]
+        return [pair for log in logs for pair in _GIVEN.findall(log)]
+
     def _logged(self, request_id: str) -> dict[LocalComponent, tuple[int, int]]:
         """How often each worker took the request up, and was done with it, by the runtime's own log lines.
 
@@ -172,11 +194,10 @@ class LocalDeployment(Deployment):
         worker logs that it received it and that it has completed it, however it ended (seen in 1.3.1 and 1.4.2, every
         engine, at the default log level).
         """
-        given = _KEPT if self.spec.kserve else _GIVEN
-        told = re.search(given.format(re.escape(request_id)), self._local("frontend-0").logs())
-        if not told:
+        given = next((given for given, asked in self._given() if asked == request_id), None)
+        if given is None:
             return {}
-        taken, done = (f"push_handler: request {word} request_id={told[1]}" for word in ("received", "completed"))
+        taken, done = (f"push_handler: request {word} request_id={given}" for word in ("received", "completed"))
         logs = {worker: worker.logs() for worker in self._locals(*GENERATING)}
         return {worker: (log.count(taken), log.count(done)) for worker, log in logs.items()}
 

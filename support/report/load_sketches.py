@@ -21,7 +21,8 @@ HATCHING = (
 
 
 def course(results: Results) -> str:
-    """Answers that ended over time: those that completed as bars upwards, all others hatched on top of them."""
+    """Answers that ended over time: those that completed as bars upwards, hatched on top of them all
+    others but those that their clients left."""
     frame = results.frame.select("due", "end", "outcome").collect()
     begin, end = _span(frame)
     width = (end - begin) / _BINS
@@ -29,9 +30,10 @@ def course(results: Results) -> str:
         frame.select(
             ((pl.col("end") - begin) / width).floor().clip(0, _BINS - 1).cast(pl.Int64).alias("bin"),
             (pl.col("outcome") == "completed").alias("good"),
+            pl.col("outcome").is_in(["completed", "left"]).not_().alias("bad"),
         )
         .group_by("bin")
-        .agg(pl.col("good").sum(), (~pl.col("good")).sum().alias("bad"))
+        .agg(pl.col("good").sum(), pl.col("bad").sum())
         .sort("bin")
     )
     most = max((good + bad for _, good, bad in bins.iter_rows()), default=1)

@@ -160,7 +160,7 @@ def _cells(phase: str, part: Measures) -> str:
 
 def _percent(part: Measures) -> str:
     """Never rounded up to 100: one lost request of many must show."""
-    if part.completed == part.requests:
+    if part.completed + part.left == part.requests:
         return "100 %"
     return f"{min(part.success_rate, 99.99):.4g} %"
 

@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from support.errors import UsageError
+from support.results.read import LEFT
 from support.results.results import Results
 
 RESAMPLES = 500
@@ -141,7 +142,7 @@ def _requests(results: Results) -> pl.DataFrame:
     return results.frame.select(
         (pl.col("due") - pl.col("due").min()).floor().cast(pl.Int64).alias("second"),
         "phase",
-        (done.cast(pl.Float64) * 100).alias("success"),
+        pl.when(~LEFT).then(done.cast(pl.Float64) * 100).alias("success"),
         pl.when(done).then("latency_ms").alias("latency_ms"),
         "ttft_ms",
         "gaps_ms",

@@ -14,7 +14,7 @@ import polars as pl
 
 from support.errors import UsageError
 from support.results.histogram import Histogram
-from support.results.read import OUTCOME
+from support.results.read import LEFT, OUTCOME
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
@@ -46,8 +46,10 @@ class Measures:
     requests: int
     completed: int
     cancelled: int
+    left: int
+    """Of the cancelled ones, those whose clients hung up as they were to."""
     success_rate: float
-    """Percent of all requests that were answered in full."""
+    """Percent of the requests whose clients did not leave that were answered in full."""
     errors: Mapping[str, int]
     """How many of each: "timeout", "reset", "http 503", ..."""
     hung: int
@@ -101,6 +103,7 @@ class Tally:
         "lost",
         "repeated",
         "stray",
+        "leaves_after",
     )
     """Of the records; `add` needs `latency_ms` and `ttft_ms` beside them."""
 
@@ -119,7 +122,9 @@ class Tally:
             self._stretch(name, row.pop(name))
         self.counts.update(row)
         if row["requests"] > row["completed"] + row["cancelled"]:
-            failed = batch.select("status", "error_class", "http_status").filter(pl.col("status") == "error")
+            failed = batch.select("status", "error_class", "http_status", "leaves_after").filter(
+                pl.col("status") == "error"
+            )
             self.errors.update(dict(failed.group_by(OUTCOME.alias("outcome")).len().iter_rows()))
         for name, durations in _DURATIONS.items():
             values = batch.select(durations.drop_nulls()).to_series()
@@ -155,7 +160,7 @@ class Tally:
             told |= {f"{each}_{name}_ms": value for each, value in zip(wanted, found, strict=True)}
         return Measures(
             **told,
-            success_rate=100 * told["completed"] / told["requests"] if told["requests"] else 0.0,
+            success_rate=100 * told["completed"] / stayed if (stayed := told["requests"] - told["left"]) else 0.0,
             errors=dict(sorted(self.errors.items())),
             requests_per_second=told["requests"] / span,
             goodput_rps=self.counts["good"] / span,
@@ -186,6 +191,7 @@ _COUNTS = (
     "requests",
     "completed",
     "cancelled",
+    "left",
     "hung",
     "tokens",
     "tokens_lost",
@@ -200,6 +206,7 @@ def _counted(limits: Limits) -> list[pl.Expr]:
         pl.len().alias("requests"),
         _COMPLETED.sum().alias("completed"),
         (pl.col("status") == "cancelled").sum().alias("cancelled"),
+        LEFT.sum().alias("left"),
         (pl.col("error_class") == "timeout").sum().alias("hung"),
         _good(limits).sum().alias("good"),
         pl.col("tokens").sum(),

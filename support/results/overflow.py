@@ -43,10 +43,11 @@ def _whole(told: dict[str, dict[str, Any]], parts: list[Results]) -> dict[str, A
     """Of loads in folders of their own: counts are added up, the percentile is pooled over their requests."""
     requests = sum(part["requests"] for part in told.values())
     completed = sum(part["completed"] for part in told.values())
+    stayed = requests - sum(part["left"] for part in told.values())
     pooled = together(part.tally for part in parts).measures(seconds=1).p99_latency_ms
     return {
         "requests": requests,
         "completed": completed,
-        "success_rate": 100 * completed / requests,
+        "success_rate": 100 * completed / stayed if stayed else 0.0,
         "p99_latency_ms": pooled,
     }

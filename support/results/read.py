@@ -19,6 +19,7 @@ COLUMNS: dict[str, Any] = {
     "load": pl.String,
     "client": pl.Int64,
     "turn": pl.Int64,
+    "request_id": pl.String,
     "due": pl.Float64,
     "start": pl.Float64,
     "first_token": pl.Float64,
@@ -32,19 +33,24 @@ COLUMNS: dict[str, Any] = {
     "lost": pl.Int64,
     "repeated": pl.Int64,
     "stray": pl.Int64,
+    "leaves_after": pl.Int64,
     "worker": pl.String,
 }
 """Those that results need; the rest of a line is for people."""
 LATENCY = (pl.col("end") - pl.col("due")) * 1000
 TTFT = (pl.col("first_token") - pl.col("due")) * 1000
+LEFT = (pl.col("status") == "cancelled") & pl.col("leaves_after").is_not_null()
+"""Its client hung up as it was to: nobody failed it. Others were given up when their load was aborted."""
 OUTCOME = (
-    pl.when(pl.col("status") != "error")
+    pl.when(LEFT)
+    .then(pl.lit("left"))
+    .when(pl.col("status") != "error")
     .then("status")
     .when(pl.col("error_class") == "http_status")
     .then(pl.format("http {}", "http_status"))
     .otherwise(pl.coalesce("error_class", "status"))
 )
-"""How a request ended: "completed", "cancelled", "timeout", "http 503", ..."""
+"""How a request ended: "completed", "left", "cancelled", "timeout", "http 503", ..."""
 FLAWS = ("other_schema", "other_load", "backwards")
 _BLOCK = 1 << 22
 _EARLY = 0.001

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from support.results.read import LEFT
 from support.waiting import scaled
 
 STEADY_WINDOW = 5.0
@@ -52,7 +53,7 @@ def recovery(frame: pl.LazyFrame, at: float, *, until: float | None = None) -> R
         .agg(
             pl.len(),
             (pl.col("latency_ms") > limit).sum().alias("slow"),
-            pl.col("due").filter(~_GOOD).max().alias("last_bad"),
+            pl.col("due").filter(~_GOOD & ~LEFT).max().alias("last_bad"),
             pl.col("end").filter(_GOOD).min().alias("first_good"),
         )
         .collect(engine="streaming")

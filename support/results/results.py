@@ -38,7 +38,7 @@ class Results:
 
     @property
     def frame(self) -> pl.LazyFrame:
-        """The records with `phase`, `latency_ms`, `ttft_ms` and `outcome` ("completed", "timeout", "http 503", ...).
+        """The records with `phase`, `latency_ms`, `ttft_ms` and `outcome` ("completed", "left", "http 503", ...).
 
         phase: where [due, end] lies inside one; else the two that it crosses, "STANDARD to OVERFLOW"; "" outside all.
         """

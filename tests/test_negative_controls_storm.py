@@ -1,0 +1,56 @@
+"""Negative controls of a storm of clients that leave: as tests/test_negative_controls.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_namespaces
+
+STORM = "Those who stay in a storm have their answers and the others are let go"
+FULL = "The same holds for workers that are full, where newcomers wait for those who leave"
+
+SERVED = "Then those who stay receive each token exactly once"
+ABORTED = "And nobody is worked for longer than 1 second after leaving"
+COUNTED = "And each of those who left is counted exactly once"
+FREE = "And within 2 seconds no worker holds anything for them"
+LEAVE = "When 80 clients ask for 200 tokens each, 30 a second, and about half of them leave at random moments"
+WAIT = "And some of them had to wait for their turn"
+
+FAIL = [
+    Control("goes-on-for-nobody", STORM, ABORTED, r"^p50 2\d{3}\.\d ms, p99 \d{4}\.\d ms, longest \d{4}\.\d ms of 40$"),
+    Control("writes-of-no-abort", STORM, ABORTED, r"not within 1 s; last seen: AssertionError: 40 of 40 were not: "),
+    Control("counts-no-cancellation", STORM, COUNTED, r"^cancellations: 0 were counted, not 40$"),
+    Control("loses-a-token", STORM, SERVED, r"NoTokenLostChecker: BROKEN: of \d+ tokens [1-9] were lost, 0 repeated"),
+    Control("leaks-slots", STORM, FREE, r"no worker holds anything for anybody: not within 2 s; .*'running': \d+"),
+]
+ERRORS = [
+    Control("nobody-leaves", STORM, LEAVE, r"^0 clients left, 40 that were to leave were still there when"),
+    Control("has-room", FULL, WAIT, r"nobody was seen to wait for a place"),
+]
+
+
+class StormSuite(Suite):
+    """With the deployments of tests/broken_storm.py."""
+
+    program = "tests.broken_storm"
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Iterator[Suite]:
+    """Nothing of its runs is left when the test has ended: no process, no folder."""
+    yield from leaving_nothing(StormSuite(tmp_path))
+
+
+@needs_namespaces
+@pytest.mark.parametrize("control", FAIL, ids=str)
+def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
+    suite.shows(control)
+
+
+@needs_namespaces
+@pytest.mark.parametrize("control", ERRORS, ids=str)
+def test_a_storm_that_was_none_is_an_error(suite: Suite, control: Control) -> None:
+    suite.shows(control, as_="broken")
