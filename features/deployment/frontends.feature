@@ -7,6 +7,7 @@ Feature: Frontends come and go without costing anyone an answer
 
   Rule: A frontend that is asked to end says so, lets nobody in, finishes what it has, and ends well within 10 seconds
 
+    @cancellation
     Scenario Outline: A frontend that <leaves> finishes its answers, lets nobody in, and ends well
       Given a <backend> deployment with 2 workers that allows no migrations
       And a client that streams 200 tokens
@@ -135,6 +136,7 @@ Feature: Frontends come and go without costing anyone an answer
         | backend |
         | trtllm  |
 
+    @cancellation
     Scenario Outline: Workers stop generating for the clients of a killed frontend, and serve those of the next one
       Given a <backend> deployment with 1 worker that serves 2 requests at a time, where what ends is started again
       And a client that streams 2000 tokens
