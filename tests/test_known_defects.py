@@ -9,7 +9,7 @@ import pytest
 from behave.parser import parse_feature
 
 from support.errors import UsageError
-from support.known_defects import expect_known_defects
+from support.known_defects import expect_known_defects, reason_of
 from tests.report_fixtures.project import run_project
 
 FEATURE = "features/known_defects.feature"
@@ -81,6 +81,14 @@ def test_the_reason_is_a_line_of_the_description(reason: str) -> None:
     feature = parse_feature(f"Feature: F\n  @known_defect\n  Scenario: S\n{reason}\n    Given it\n")
     with pytest.raises(UsageError, match=r'add a line "Known defect: \.\.\."'):
         expect_known_defects(feature)
+
+
+def test_a_reason_may_take_several_lines() -> None:
+    text = (
+        "Feature: F\n  @known_defect\n  Scenario: S\n    Known defect: it does\n    this.\n\n    Given it\n"
+    )
+    (scenario,) = parse_feature(text).walk_scenarios()
+    assert reason_of(scenario) == "it does this."
 
 
 OUTLINE = """

@@ -18,6 +18,7 @@ from support.matchers import (
     ended_with_error,
     following,
     no_gap_longer_than,
+    stopped_answer,
     was_cancelled,
 )
 from support.records import Chunk, RequestRecord, Usage
@@ -163,6 +164,13 @@ def test_a_counted_answer() -> None:
     assert complaint(counted_answer(10), record([])) == "0 tokens came, not 10"
     assert complaint(counted_answer(10), record(["what"] * 9)) == "9 tokens came, not 10"
     assert complaint(counted_answer(10), record(["what"] * 11)) == "11 tokens came, not 10"
+
+
+def test_an_answer_that_stops() -> None:
+    assert_that(record(range(6, 10), finish_reason="stop"), stopped_answer(4))
+    assert complaint(stopped_answer(4), record(range(6, 10))) == "finish reason was 'length', not 'stop'"
+    assert "lost token 7" in complaint(stopped_answer(4), record([6, 8, 9], finish_reason="stop"))
+    assert "1 more or other" in complaint(stopped_answer(4), record(range(6, 11), finish_reason="stop"))
 
 
 def test_the_longest_gap_is_found() -> None:

@@ -20,6 +20,7 @@ from tests.made_deployments import deployment_of
         ("streams a response of 5 tokens", Ask(tokens=5, chat=False, stream=True, api="responses")),
         ("awaits a message of 5 tokens", Ask(tokens=5, chat=False, stream=False, api="messages")),
         ("awaits an inference of 16 tokens", Ask(tokens=16, chat=False, stream=False, api="kserve")),
+        ("streams 9 tokens after a prompt of 3", Ask(tokens=9, chat=False, stream=True, prompt="7 7 1000")),
         ("streams a chat of 5 tokens without their count", Ask(tokens=5, chat=True, stream=True, counted=False)),
     ],
 )

@@ -1,0 +1,175 @@
+"""Partitions: what the kernel stops, for how long, and what is left of them."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from injector.agents.partition import Cut, PartitionError
+from support.errors import UsageError
+from support.faults import Stage
+from support.faults.partition import CutOff
+from support.local.network import NAMESPACES, BridgedNetwork, socket_in
+from support.waiting import eventually
+from tests.in_lab import in_lab, lab_process
+
+PORT = 2379
+QUIET = 0.3
+"""Seconds in which a packet that is let through would have arrived."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_one_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with lab_process(tmp_path_factory.mktemp("lab")):
+        yield
+
+
+class Two:
+    """Two namespaces on one bridge with a connection between them."""
+
+    _names = itertools.count()
+
+    def __init__(self) -> None:
+        self._net = BridgedNetwork()
+        names = [f"{side}-{next(self._names)}" for side in ("left", "right")]
+        places = [self._net.place(name, ()) for name in names]
+        self.left, self.right = (place.address for place in places)
+        self.namespaces = [NAMESPACES / f"{name}.{self._net.name}" for name in names]
+        self._listens = socket_in(self.namespaces[1], socket.AF_INET, socket.SOCK_STREAM)
+        self._listens.bind((self.right, PORT))
+        self._listens.listen()
+        self.near = self.connect()
+        self.far, _ = self._listens.accept()
+        self.far.settimeout(QUIET)
+        self.near.settimeout(QUIET)
+
+    def connect(self) -> socket.socket:
+        near = socket_in(self.namespaces[0], socket.AF_INET, socket.SOCK_STREAM)
+        near.settimeout(QUIET)
+        near.connect((self.right, PORT))
+        return near
+
+    def cut(self, **how: object) -> Cut:
+        given = {"name": "dfs_test", "peers": (self.right,), "seconds": 30.0} | how
+        return Cut(namespace=self.namespaces[0], **given)  # type: ignore[arg-type]
+
+    def heard(self, said: bytes) -> bytes:
+        """What comes of it at the other end in `QUIET` seconds."""
+        self.near.sendall(said)
+        try:
+            return self.far.recv(100)
+        except TimeoutError:
+            return b""
+
+    def close(self) -> None:
+        for each in (self.near, self.far, self._listens):
+            each.close()
+        self._net.close()
+
+
+@contextmanager
+def two() -> Iterator[Two]:
+    made = Two()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@in_lab
+def test_a_cut_silences_what_is_connected_and_lets_nothing_new_through() -> None:
+    with two() as pair:
+        assert pair.heard(b"before") == b"before"
+        cut = pair.cut()
+        cut.inject()
+        assert pair.heard(b"while") == b""
+        with pytest.raises(TimeoutError):
+            pair.connect()
+        assert cut.packets() >= 2
+        cut.heal()
+        assert eventually(lambda: pair.far.recv(100), within=5, describe="what was said is sent again") == b"while"
+        pair.connect().close()
+
+
+@in_lab
+def test_a_reject_is_heard_by_whoever_sends() -> None:
+    with two() as pair:
+        cut = pair.cut(action="reject")
+        cut.inject()
+        pair.far.sendall(b"to one who refuses")
+        pair.far.settimeout(2)
+        with pytest.raises(ConnectionResetError):
+            pair.far.recv(100)
+        cut.heal()
+
+
+@in_lab
+def test_the_kernel_ends_a_cut_at_its_deadline() -> None:
+    with two() as pair:
+        cut = pair.cut(seconds=0.5)
+        begun = time.monotonic()
+        cut.inject()
+        assert pair.heard(b"late") == b""
+        pair.far.settimeout(5)
+        assert pair.far.recv(100) == b"late"
+        assert 0.5 <= time.monotonic() - begun < 4
+        assert cut.there(), "the table stays, without effect, until it is healed"
+        cut.heal()
+        assert not cut.there()
+
+
+@in_lab
+def test_healing_twice_and_after_the_namespace_has_gone() -> None:
+    with two() as pair:
+        cut = pair.cut()
+        cut.heal()
+        cut.inject()
+        cut.heal()
+        cut.heal()
+    cut.heal()
+
+
+@in_lab
+def test_two_cuts_are_healed_one_by_one() -> None:
+    with two() as pair:
+        one, other = pair.cut(name="dfs_one"), pair.cut(name="dfs_two", peers=("192.0.2.1", "2001:db8::1"))
+        one.inject()
+        other.inject()
+        one.heal()
+        assert (one.there(), other.there()) == (False, True)
+        assert pair.heard(b"through") == b"through"
+
+
+@in_lab
+def test_what_the_kernel_refuses_is_said() -> None:
+    with two() as pair:
+        with pytest.raises(PartitionError, match=r"nft in left-.*: "):
+            pair.cut(name="two words").inject()
+        with pytest.raises(PartitionError, match=r"nft in left-.*: "):
+            pair.cut().packets()
+
+
+@pytest.mark.parametrize("peers", [(), ("nobody",)])
+def test_a_cut_needs_addresses(peers: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match=r"needs at least one peer|does not appear to be"):
+        Cut(Path("/nowhere"), "dfs", peers, 1.0).inject()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"of": "etcd"}, "no parameter 'of'"),
+        ({"off": "router"}, "unknown side of a partition 'router': choose one of everybody, frontend, etcd, nats"),
+        ({"action": "delay"}, "unknown action of a partition 'delay': choose one of drop, reject"),
+    ],
+)
+def test_a_failure_that_is_no_partition(parameters: dict[str, str], words: str) -> None:
+    stage = Stage(deployment=None, plan=None, folder=Path())  # type: ignore[arg-type]  # refused before it is looked at
+    with pytest.raises(UsageError, match=words):
+        CutOff.of(stage, [None], parameters)  # type: ignore[list-item]
