@@ -1,7 +1,6 @@
 """Answers whose worker is lost: at which moment, in which way, and what becomes of them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from behave import given, register_type, then, when
 from behave.runner import Context
@@ -81,9 +80,8 @@ def two_models(context: Context, backend: Backend) -> None:
     context.world.deploy(backend=backend, workers=1, other_model_workers=1, migration_limit=3)
 
 
-@given("{name:Client} that {ask:Ask} and wishes for {wish:Wish}")
 @given("{name:Client} that {ask:Ask} and wishes {wish:Wish}")
-def wishful_client(context: Context, name: str, ask: Ask, wish: Mapping[str, Any]) -> None:
+def wishful_client(context: Context, name: str, ask: Ask, wish: str) -> None:
     context.world.send_wish(name, ask, wish)
 
 

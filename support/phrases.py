@@ -20,8 +20,7 @@ from support.faults.terminate import Interrupt, Terminate
 from support.refusals import FLAWS, REFUSALS
 from support.requests import CancellableRequest, send_chat_completion_request, send_completion_request
 from support.scenarios import Failure
-from support.spec import BACKENDS, MODEL_FLAWS, PLANES, Backend, Plane
-from support.wishes import WISHES
+from support.spec import MODEL_FLAWS, Backend, Plane
 
 PROMPT = "1 2 3 4 1000"
 """Five tokens; the counting engine goes on with 1001."""
@@ -152,15 +151,16 @@ def parse_client(text: str) -> str:
     return text.split(maxsplit=1)[1]
 
 
-@parse.with_pattern("|".join(BACKENDS))
+@parse.with_pattern(r"\w[\w-]*")
 def parse_backend(text: str) -> Backend:
-    return text  # type: ignore[return-value]  # the pattern lets nothing else through
+    """Any word: whoever asks for a deployment of another one is told which there are."""
+    return text  # type: ignore[return-value]  # checked by the spec
 
 
-@parse.with_pattern("|".join(plane.upper() for plane in PLANES))
+@parse.with_pattern(r"[A-Z]+")
 def parse_plane(text: str) -> Plane:
-    """ "TCP", "NATS"."""
-    return text.lower()  # type: ignore[return-value]  # the pattern lets nothing else through
+    """ "TCP", "NATS"; any other is refused as a backend is."""
+    return text.lower()  # type: ignore[return-value]  # checked by the spec
 
 
 @parse.with_pattern("|".join(map(re.escape, sorted(FLAWS, key=len, reverse=True))))
@@ -181,10 +181,10 @@ def parse_model_flaw(text: str) -> str:
     return text
 
 
-@parse.with_pattern("|".join(sorted(WISHES, key=len, reverse=True)))
-def parse_wish(text: str) -> Mapping[str, Any]:
-    """ "that it stops before the word 1120", "two answers": fields of the request's body."""
-    return WISHES[text]
+@parse.with_pattern(r".+")
+def parse_wish(text: str) -> str:
+    """ "that it stops before the word 1120", "for two answers": the name of a wish, to be looked up."""
+    return text.removeprefix("for ")
 
 
 @parse.with_pattern(r"no|\d+")

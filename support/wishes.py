@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from support.spec import choose
+
 STOP = 1120
 """The number at which an answer is to stop: beyond the first 50 tokens after 1000, and before the 200th."""
 
@@ -29,3 +31,8 @@ WISHES: dict[str, Mapping[str, Any]] = {
     "an answer of a given form": {"guided_regex": "[0-9 ]+"},
 }
 """Of completions and chats; names of fields as in Dynamo 1.4.2."""
+
+
+def wish(name: str) -> Mapping[str, Any]:
+    """The fields of a wish; a UsageError that lists what can be wished for otherwise."""
+    return WISHES[choose("wish", name, tuple(WISHES))]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from support.checkers.base import ValidationContext
 from support.counts import BEGUN_ANSWERS, Counter, Counts
@@ -29,6 +29,7 @@ from support.settings import Settings
 from support.spec import DeploymentSpec
 from support.under_load import UnderLoad
 from support.waiting import eventually
+from support.wishes import wish
 
 TOKENS_BEFORE_LEAVING = 10
 """Of a stream; of a short one a quarter."""
@@ -119,9 +120,9 @@ class World:
         (wanted,) = [one.id for one in self.deployment.instances() if one.address == address]
         return self.send(name, dataclasses.replace(ask, worker=wanted))
 
-    def send_wish(self, name: str, ask: Ask, wish: Mapping[str, Any]) -> CancellableRequest:
-        """A new client asks, with further fields in the request's body."""
-        return self.send(name, dataclasses.replace(ask, wishes=wish))
+    def send_wish(self, name: str, ask: Ask, wished: str) -> CancellableRequest:
+        """A new client asks and wishes for something more, one of `support.wishes.WISHES`."""
+        return self.send(name, dataclasses.replace(ask, wishes=wish(wished)))
 
     def client(self, name: str) -> CancellableRequest:
         """The client of that name."""

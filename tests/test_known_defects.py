@@ -84,9 +84,7 @@ def test_the_reason_is_a_line_of_the_description(reason: str) -> None:
 
 
 def test_a_reason_may_take_several_lines() -> None:
-    text = (
-        "Feature: F\n  @known_defect\n  Scenario: S\n    Known defect: it does\n    this.\n\n    Given it\n"
-    )
+    text = "Feature: F\n  @known_defect\n  Scenario: S\n    Known defect: it does\n    this.\n\n    Given it\n"
     (scenario,) = parse_feature(text).walk_scenarios()
     assert reason_of(scenario) == "it does this."
 

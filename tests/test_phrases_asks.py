@@ -7,8 +7,9 @@ import re
 import pytest
 
 from support.errors import UsageError
-from support.phrases import Ask, parse_ask, parse_asked
+from support.phrases import Ask, parse_ask, parse_asked, parse_wish
 from support.requests import CancellableRequest
+from support.wishes import wish
 from tests.made_deployments import deployment_of
 
 
@@ -51,3 +52,9 @@ def test_under_which_labels_it_is_counted(words: str, endpoint: str, kind: str) 
 def test_an_inference_has_a_client_of_its_own() -> None:
     with pytest.raises(UsageError, match="has a client of its own kind"):
         Ask(tokens=16, chat=False, stream=True, api="kserve").of(deployment_of(), CancellableRequest())
+
+
+def test_a_wish_that_nobody_knows_is_refused() -> None:
+    assert wish(parse_wish("for two answers")) == {"n": 2}
+    with pytest.raises(UsageError, match="unknown wish 'a pony': choose one of that it stops before"):
+        wish("a pony")
