@@ -8,6 +8,7 @@ from support.checkers import (
     LogChecker,
     MetricsConsistencyChecker,
     MigrationChecker,
+    NewcomersHearChecker,
     NoHungRequestChecker,
     NoLeakChecker,
     NoSilenceChecker,
@@ -90,6 +91,11 @@ def no_token_lost(context: Context) -> None:
 @then("every client hears within {seconds:d} seconds what becomes of its request")
 def everybody_hears(context: Context, seconds: int) -> None:
     expect_of_load(context.world, NoHungRequestChecker(), NoSilenceChecker(within=seconds))
+
+
+@then("whoever comes a second later hears within {seconds:d} seconds what becomes of its request")
+def newcomers_hear(context: Context, seconds: int) -> None:
+    expect_of_load(context.world, NewcomersHearChecker(within=seconds))
 
 
 @then("no request hangs")

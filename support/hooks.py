@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -23,8 +24,9 @@ from support.known_defects import expect_known_defects
 from support.local import lab
 from support.local.scratch import insist_on_room
 from support.local.target import LocalTarget
+from support.parts import NOTHING, Part
 from support.report.allure_results import ReportFormatter
-from support.report.html import build
+from support.report.html import build, write_environment
 from support.report.summary_page import write_summary
 from support.settings import Settings, guide_environment
 from support.setup.programs import add_system_programs_to_path
@@ -45,6 +47,9 @@ class _Report(ReportFormatter):
     def close(self) -> None:
         super().close()
         try:
+            if self.run.part:
+                write_environment(self.run.results, self.run.facts())
+                return
             log_dir = self.run.settings.log_dir
             page = build(self.run.results, log_dir / "report.html", environment=self.run.facts())
             print(f"report: {page}")
@@ -60,9 +65,10 @@ class Run:
     def __init__(self, settings: Settings) -> None:
         self.begun = time.monotonic()
         self.settings = settings
+        self.part = Part.of_environment()
         self.results = settings.log_dir / "allure-results"
         self.evidence = settings.log_dir / "evidence"
-        self._held = _hold(settings.log_dir)
+        self._held = hold(settings.log_dir)
         for folder in (self.evidence, settings.log_dir / "deployments"):
             shutil.rmtree(folder, ignore_errors=True)
         self.target: Target = LocalTarget(settings, logs=settings.log_dir / "deployments")
@@ -93,7 +99,8 @@ def before_all(context: Context) -> None:
         if settings.target == "kubernetes":
             raise Unavailable("the kubernetes target does not exist yet: leave -D target out")
         context.config.tag_expression = _selection(context.config)
-        _refuse_nothing(context, settings)
+        selected = _refuse_nothing(context, settings)
+        _take_part(selected)
         if not lab.inside() and lab.unavailable() is None:
             lab.enter([sys.executable, *sys.orig_argv[1:]])
         scale_deadlines(settings.timeout_scale)
@@ -160,8 +167,15 @@ def _selection(config: Any) -> Any:
     return make_tag_expression(tags.with_default_selection(asked), config.tag_expression_protocol)
 
 
-def _refuse_nothing(context: Context, settings: Settings) -> None:
-    """UsageError when no scenario is selected, or when none of them can run here: a run of nothing proves nothing."""
+def _take_part(selected: Sequence[Scenario]) -> None:
+    """In one part of a run: only what is its own. A part without anything ends here, well."""
+    part = Part.of_environment()
+    if part and not part.keep(selected):
+        os._exit(NOTHING)
+
+
+def _refuse_nothing(context: Context, settings: Settings) -> list[Scenario]:
+    """What is selected. UsageError when that is nothing, or cannot run here: a run of nothing proves nothing."""
     config = context.config
     scenarios = [scenario for feature in _runner(context).features for scenario in feature.walk_scenarios()]
     selected = [scenario for scenario in scenarios if scenario.should_run(config)]
@@ -171,6 +185,7 @@ def _refuse_nothing(context: Context, settings: Settings) -> None:
     reasons = [_not_here(set(scenario.effective_tags), settings) for scenario in selected]
     if all(reasons):
         raise UsageError(f"none of the {len(selected)} selected scenarios can run here, the first because {reasons[0]}")
+    return selected
 
 
 def _not_here(tagged: set[str], settings: Settings) -> str | None:
@@ -188,7 +203,7 @@ def _not_here(tagged: set[str], settings: Settings) -> str | None:
     return None
 
 
-def _hold(log_dir: Path) -> IO[str]:
+def hold(log_dir: Path) -> IO[str]:
     """The folder, for this run alone: two would empty each other's results."""
     try:
         log_dir.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from support.checkers import (
     LogChecker,
     MetricsConsistencyChecker,
     MigrationChecker,
+    NewcomersHearChecker,
     NoHungRequestChecker,
     NoLeakChecker,
     NoSilenceChecker,
@@ -55,6 +56,7 @@ ALL: list[BaseChecker] = [
     LogChecker(),
     MetricsConsistencyChecker(),
     MigrationChecker(),
+    NewcomersHearChecker(within=1, after=0.5),
     NoHungRequestChecker(),
     NoLeakChecker(),
     NoSilenceChecker(within=1),
@@ -93,6 +95,12 @@ BROKEN: dict[str, tuple[BaseChecker, list[dict[str, Any]], dict[str, Any], str]]
     "no migration": (MigrationChecker(), GOOD, {"counted": COUNTED | {"migrations_total": 0.0}}, "0 migrations"),
     "a hung request": (NoHungRequestChecker(), [*GOOD, HUNG], {}, "1 hung"),
     "silence": (NoSilenceChecker(within=5), [*GOOD, HUNG], {}, "the longest silence was 9.00 s"),
+    "a newcomer that waits": (
+        NewcomersHearChecker(within=5, after=0.5),
+        [*GOOD, HUNG],
+        {},
+        "newcomers waited 9.00 s",
+    ),
     "a slot that is not given back": (
         NoLeakChecker(),
         GOOD,

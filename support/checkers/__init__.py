@@ -18,6 +18,7 @@ from support.checkers.base import (
 from support.checkers.clients import (
     BegunAnswersChecker,
     LatencyChecker,
+    NewcomersHearChecker,
     NoHungRequestChecker,
     NoSilenceChecker,
     NoTokenLostChecker,
@@ -46,6 +47,7 @@ __all__ = [
     "LogChecker",
     "MetricsConsistencyChecker",
     "MigrationChecker",
+    "NewcomersHearChecker",
     "NoData",
     "NoHungRequestChecker",
     "NoLeakChecker",

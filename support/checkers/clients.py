@@ -135,6 +135,30 @@ class NoSilenceChecker(BaseChecker):
         return longest <= scaled(self.within)
 
 
+@dataclass(frozen=True)
+class NewcomersHearChecker(BaseChecker):
+    """Whoever came when a fault was there for `after` seconds heard something within so many seconds (scaled).
+
+    Those who came before may have been at a worker that was being lost: of these it is not said how soon.
+    """
+
+    within: float
+    after: float = 1.0
+
+    def check(self, context: ValidationContext) -> bool:
+        results = context.results
+        begin = max((fault.begin for fault in results.marks.faults), default=None)
+        if begin is None:
+            raise NoData("nothing was done to the deployment")
+        came = results.frame.filter(pl.col("due") >= begin + self.after)
+        heard = pl.coalesce("ttft_ms", "latency_ms")
+        count, longest = came.select(pl.len(), heard.max()).collect().row(0)
+        if not count:
+            raise NoData(f"nobody came {self.after:g} s after it and later")
+        context.saw(f"the longest of {count} newcomers waited {longest / 1000:.2f} s")
+        return bool(longest <= scaled(self.within) * 1000)
+
+
 TOLD = re.compile(r"http \d+|error_event")
 """Errors of which Dynamo itself has told the client; the others are cut connections, silence, or nonsense."""
 

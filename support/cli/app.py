@@ -24,7 +24,7 @@ Define = Annotated[
 
 
 @app.command(context_settings=_PASS_ON)
-def run(context: typer.Context) -> None:
+def run(context: typer.Context) -> int:
     """Run specifications and build the report.
 
     ./specs run [-t TAGS] [-D KEY=VALUE] [FEATURES...] [ANYTHING BEHAVE TAKES]
@@ -32,12 +32,13 @@ def run(context: typer.Context) -> None:
     Without tags it runs all that this machine can do, without @slow and @wip scenarios; a tag expression such as
     "@migration and @sglang" selects among these, and one that names @slow or @wip gets those too. FEATURES are folders,
     files or FILE:LINE. Settings are target, backend, engine, request_plane, dynamo, etcd, fresh, timeout_scale and
-    log_dir. The exit status is 0 when every promise was kept, 1 when one was broken or could not be judged, and 2 when
+    log_dir. With -j N scenarios run N at a time, each run in a lab of its own, and those tagged @serial afterwards. The
+    exit status is 0 when every promise was kept, 1 when one was broken or could not be judged, and 2 when
     nothing could be run as asked.
     """
     from support.cli.specifications import run as run_specifications
 
-    run_specifications(context.args)
+    return run_specifications(context.args)
 
 
 @app.command()

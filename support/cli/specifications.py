@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from support.errors import UsageError
 from support.local.installed import dynamo_python
@@ -17,14 +16,22 @@ FOLDERS = ("log_dir", "etcd")
 """Settings whose relative value means the user's folder, not the project's, where behave runs."""
 
 
-def run(arguments: Sequence[str]) -> NoReturn:
-    """Become `python -m behave` with these arguments and the default selection. UsageError before anything starts."""
+def run(arguments: Sequence[str]) -> int:
+    """Become `python -m behave` with these arguments and the default selection. UsageError before anything starts.
+
+    With `-j N` there are several, and this returns their exit status.
+    """
+    from support.cli import parallel
+
+    jobs, arguments = parallel.jobs_of(arguments)
     argv = behave_arguments(arguments, cwd=Path.cwd())
     settings = settings_of(list(values(arguments, "-D", "--define")))
     if settings.target == "local" and settings.engine != "real":
         dynamo_python(settings.dynamo)
     os.chdir(ROOT)
     command = [sys.executable, "-m", "behave", *argv]
+    if jobs > 1:
+        return parallel.run(command, settings, jobs)
     if settings.target == "local":
         _enter_lab(command)
     os.execv(command[0], command)

@@ -67,12 +67,13 @@ def build(
 ) -> Path:
     """Make the page and return where it is; also for a run that failed or was cut short.
 
-    environment: what the page shows of versions, target and machine.
+    environment: what the page shows of versions, target and machine; None: what was written with the results.
     history: the file that keeps what earlier runs found; beside the page when not given. It grows by one line.
     Unavailable when Node or Allure is missing or fails, or when the page would load something from outside.
     """
     _require(node, allure_bin, results_dir)
-    write_environment(results_dir, environment or {})
+    if environment is not None:
+        write_environment(results_dir, environment)
     history = history or output_html.parent / "history.jsonl"
     output_html.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="report-", dir=output_html.parent) as folder:

@@ -1,0 +1,75 @@
+"""One part of a run of several: which of the selected scenarios are its own (`./specs run -j N`).
+
+Every part selects the same scenarios and makes the same division of them: nobody needs to tell it to the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support import tags
+
+VARIABLE = "DYNAMO_FAULT_SPECS_PART"
+"""Environment variable of a part: its number and how many there are, as "2/3"."""
+ALONE = "serial"
+"""Tag of scenarios that may not have others beside them; they are part 0, which runs when the others are done."""
+NOTHING = 64
+"""Exit status of a part that has no scenario."""
+Scenario = Any
+"""behave.model.Scenario; behave has no types."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """number: from 1 to `of`, or 0 for what runs alone."""
+
+    number: int
+    of: int
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> Part | None:
+        """None in a run that is not divided."""
+        if VARIABLE not in environment:
+            return None
+        number, _, of = environment[VARIABLE].partition("/")
+        return cls(int(number), int(of))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def keep(self, selected: Sequence[Scenario]) -> int:
+        """Leave out those of other parts, as behave does with scenarios of another place. Answers how many are left."""
+        own = {id(scenario) for scenario in divide(selected, self.of)[self.number]}
+        for scenario in selected:
+            if id(scenario) not in own:
+                scenario.mark_skipped()
+        return len(own)
+
+
+def divide(scenarios: Sequence[Scenario], parts: int) -> list[list[Scenario]]:
+    """Part 0 and the others, each in the order given.
+
+    What stands in one rule for one backend stays together, since such scenarios often share a deployment; the largest
+    group goes first, to the part that has least.
+    """
+    groups: dict[tuple[str, str, str], list[Scenario]] = defaultdict(list)
+    alone = [one for one in scenarios if ALONE in one.effective_tags]
+    for one in scenarios:
+        if ALONE not in one.effective_tags:
+            groups[_group(one)].append(one)
+    found: list[list[Scenario]] = [[] for _ in range(parts)]
+    for group in sorted(groups.values(), key=len, reverse=True):
+        min(found, key=len).extend(group)
+    order = {id(one): place for place, one in enumerate(scenarios)}
+    return [alone, *(sorted(part, key=lambda one: order[id(one)]) for part in found)]
+
+
+def _group(scenario: Scenario) -> tuple[str, str, str]:
+    backends = sorted(tags.FAMILIES["backend"] & set(scenario.effective_tags))
+    rule = scenario.parent.name if scenario.parent is not None else ""
+    return str(Path(scenario.location.filename)), rule, " ".join(backends)

@@ -1,0 +1,124 @@
+"""Runs side by side: who gets which scenarios, and that together they are one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from support.cli.parallel import jobs_of
+from support.errors import UsageError
+from support.parts import Part, divide
+from support.settings import ROOT
+from support.waiting import eventually
+from tests.in_lab import kill_and_expect_nothing_left, needs_lab, processes_of
+
+
+def scenario(rule: str, *tags: str, file: str = "a.feature") -> Any:
+    """As much of behave's as a division looks at."""
+    return SimpleNamespace(
+        effective_tags=list(tags), parent=SimpleNamespace(name=rule), location=SimpleNamespace(filename=file)
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "jobs", "rest"),
+    [
+        (["-t", "@smoke"], 1, ["-t", "@smoke"]),
+        (["-j", "3", "-t", "@smoke"], 3, ["-t", "@smoke"]),
+        (["-j2"], 2, []),
+        (["--jobs=4", "features"], 4, ["features"]),
+        (["--junit", "--jobs", "2"], 2, ["--junit"]),
+    ],
+)
+def test_how_many_are_asked_for(arguments: list[str], jobs: int, rest: list[str]) -> None:
+    assert jobs_of(arguments) == (jobs, rest)
+
+
+@pytest.mark.parametrize("arguments", [["-j", "0"], ["-j"], ["--jobs=many"], ["-j", "-t"]])
+def test_a_number_of_runs_that_is_none(arguments: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"say how many runs side by side, a whole number from 1 on"):
+        jobs_of(arguments)
+
+
+def test_every_scenario_is_in_one_part_and_in_order() -> None:
+    given = [scenario(f"rule {n // 4}", ("vllm", "sglang")[n % 2]) for n in range(40)]
+    parts = divide(given, 3)
+    assert sorted(id(one) for part in parts for one in part) == sorted(map(id, given))
+    assert parts[0] == []
+    assert [len(part) for part in parts[1:]] == [14, 14, 12]
+    for part in parts:
+        places = [given.index(one) for one in part]
+        assert places == sorted(places)
+
+
+def test_what_may_share_a_deployment_stays_together() -> None:
+    given = [scenario("rule", backend) for backend in ("vllm", "sglang", "trtllm") for _ in range(3)]
+    given += [scenario("rule", "vllm", file="b.feature") for _ in range(3)]
+    groups = [{(*one.effective_tags, one.location.filename) for one in part} for part in divide(given, 4)[1:]]
+    assert sorted(map(len, groups)) == [1, 1, 1, 1]
+
+
+def test_what_must_run_alone_is_part_0() -> None:
+    given = [scenario("rule", "vllm"), scenario("rule", "vllm", "serial")]
+    alone, *others = divide(given, 2)
+    assert alone == given[1:]
+    assert others == [given[:1], []]
+
+
+def test_a_part_says_who_it_is() -> None:
+    assert Part.of_environment({}) is None
+    assert Part.of_environment({"DYNAMO_FAULT_SPECS_PART": str(Part(2, 3))}) == Part(2, 3)
+
+
+def run(arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+    (folder / "temporary").mkdir()
+    return subprocess.Popen(
+        [sys.executable, "-m", "support.cli", "run", *arguments, "-D", f"log_dir={folder / 'log'}"],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(folder / "temporary")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@needs_lab
+def test_two_runs_make_one_report(tmp_path: Path) -> None:
+    with run(["-j", "2", "features/migration/killed_worker.feature", "-t", "@vllm and not @nats"], tmp_path) as process:
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    log = tmp_path / "log"
+    results = [json.loads(path.read_text()) for path in (log / "allure-results").glob("*-result.json")]
+    assert sorted(result["status"] for result in results) == ["passed", "passed", "skipped", "skipped"]
+    assert len(list((log / "evidence").iterdir())) == 4
+    assert len(list((log / "junit").iterdir())) == 2
+    assert f"log_dir={log}\n" in (log / "allure-results" / "environment.properties").read_text()
+    assert "4 scenarios: 2 passed, 0 failed, 0 error, 2 known defect, 0 skipped" in said
+    assert {line[:2] for line in said.splitlines() if "| " in line[:3]} == {"1|", "2|"}
+    assert (log / "report.html").stat().st_size > 100_000
+    assert not (log / "parts").exists()
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@needs_lab
+def test_nothing_selected_is_refused(tmp_path: Path) -> None:
+    with run(["-j", "2", "-n", "no such scenario"], tmp_path) as process:
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, said
+    assert said.count("specs: no scenario is selected of") == 1
+    assert len(said.splitlines()) == 1, said
+
+
+@needs_lab
+def test_after_a_kill_nothing_is_left(tmp_path: Path) -> None:
+    with run(["-j", "2", "-t", "@migration and @vllm"], tmp_path) as process:
+        eventually(lambda: len(processes_of(tmp_path)) > 15, within=60, describe="deployments are up")
+        kill_and_expect_nothing_left(process, tmp_path)  # type: ignore[arg-type]  # text or bytes: it is killed
