@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hamcrest import assert_that, contains_string, empty, equal_to, has_length
@@ -69,6 +71,24 @@ def test_two_deployments_stand_side_by_side_and_close_leaves_nothing() -> None:
     assert_that(_run(places[1], "echo", "still there"), equal_to("still there"))
     other.close()
     assert_that(_namespaces(), empty())
+    _expect_no_link_left()
+
+
+@in_lab
+def test_addresses_of_a_closed_network_are_used_again() -> None:
+    with patch.object(BridgedNetwork, "_numbers", itertools.cycle([7, 8])):
+        one, other = BridgedNetwork(), BridgedNetwork()
+        with pytest.raises(Unavailable, match="254 deployments are up"):
+            BridgedNetwork()
+        one.place("etcd-0", ())
+        assert_that(HOSTS.read_text(), contains_string("10.77.7.2 etcd-0.d7"))
+        one.close()
+        assert "etcd-0.d7" not in HOSTS.read_text()
+        again = BridgedNetwork()
+        assert_that(again.name, equal_to(one.name))
+        again.place("etcd-0", ())
+        for each in (other, again):
+            each.close()
     _expect_no_link_left()
 
 

@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from support.errors import Unavailable
 from support.local import lab
@@ -67,14 +68,16 @@ def network() -> Network:
 class BridgedNetwork(Network):
     """A bridge with one namespace per component: 10.77.N.0/24, standard ports."""
 
-    _numbers = itertools.count(1)
+    _numbers = itertools.cycle(range(1, 255))
+    _taken: ClassVar[set[int]] = set()
 
     def __init__(self) -> None:
-        number = next(self._numbers)
-        if number > 254:
-            raise Unavailable(
-                "a run has had 254 deployments, as many as its address range holds: select fewer scenarios"
-            )
+        # In turn: what one deployment left in anybody's caches is old when its addresses are used again.
+        number = next((one for one in itertools.islice(self._numbers, 254) if one not in self._taken), None)
+        if number is None:
+            raise Unavailable("254 deployments are up, as many as the address range holds: end some of them")
+        self._number = number
+        self._taken.add(number)
         self.name = f"d{number}"
         self._prefix = f"10.77.{number}"
         self._hosts = itertools.count(2)
@@ -109,11 +112,18 @@ class BridgedNetwork(Network):
         if not self._closed:
             self._closed = True
             _ip([*(f"netns del {namespace}" for namespace in self._namespaces), f"link del {self.name}"])
+            self._forget_in_hosts()
+            self._taken.discard(self._number)
 
     def _name_in_hosts(self, line: str) -> None:
         if HOSTS.exists():
             with HOSTS.open("a") as hosts:
                 hosts.write(line)
+
+    def _forget_in_hosts(self) -> None:
+        if HOSTS.exists():
+            lines = HOSTS.read_text().splitlines(keepends=True)
+            HOSTS.write_text("".join(line for line in lines if not line.rstrip().endswith(f".{self.name}")))
 
 
 def socket_in(namespace: Path, family: int, kind: int, protocol: int = 0) -> socket.socket:
