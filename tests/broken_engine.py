@@ -5,11 +5,13 @@ python tests/broken_engine.py leaks-slots ARGUMENTS-OF-THE-COUNTING-ENGINE
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # components inherit no PYTHONPATH
 
@@ -65,6 +67,32 @@ class LosesAToken(CountingEngine):
                 yield chunk
 
 
+class HearsNothing(CountingEngine):
+    """A cancelled request is generated to its end, for nobody.
+
+    In a task of its own: Dynamo closes the generator of a cancelled request, which ends what runs inside it.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._working: set[asyncio.Task[None]] = set()
+
+    async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
+        deaf = cast(Context, SimpleNamespace(id=context.id, async_killed_or_stopped=asyncio.Event().wait))
+        made: asyncio.Queue[GenerateChunk | None] = asyncio.Queue()
+        task = asyncio.create_task(self._work(request, deaf, made))
+        self._working.add(task)
+        while (chunk := await made.get()) is not None:
+            yield chunk
+
+    async def _work(
+        self, request: GenerateRequest, context: Context, made: asyncio.Queue[GenerateChunk | None]
+    ) -> None:
+        async for chunk in super().generate(request, context):
+            made.put_nowait(chunk)
+        made.put_nowait(None)
+
+
 KEPT: list[bytes] = []
 
 
@@ -84,6 +112,7 @@ class _NeverGivenBack(Slots):
 
 ENGINES = {
     "leaks-slots": LeaksSlots,
+    "hears-nothing": HearsNothing,
     "loses-a-token": LosesAToken,
     "forgets-a-token": ForgetsAToken,
     "keeps-memory": KeepsMemory,
