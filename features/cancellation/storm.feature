@@ -28,7 +28,7 @@ Feature: A storm of clients that leave costs nobody else a token
         | backend |
         | trtllm  |
 
-    Scenario Outline: The same holds for workers that are full, where newcomers wait for those who leave
+    Scenario Outline: Those who stay in a storm have their answers also where newcomers wait for the places of others
       Given a <backend> deployment with 2 workers that serve 16 requests at a time each
       When 80 clients ask for 200 tokens each, 30 a second, and about half of them leave at random moments
       Then those who stay receive each token exactly once
