@@ -22,10 +22,14 @@ def deployment_over(context: Context, backend: Backend, workers: int, limit: int
 
 
 @given(
+    "a {backend:Backend} deployment with 1 worker that allows {limit:Count} migrations, where what ends is started"
+    " again"
+)
+@given(
     "a {backend:Backend} deployment with {workers:d} workers that allows {limit:Count} migrations, where what ends is"
     " started again"
 )
-def restarting_deployment(context: Context, backend: Backend, workers: int, limit: int) -> None:
+def restarting_deployment(context: Context, backend: Backend, limit: int, workers: int = 1) -> None:
     context.world.deploy(backend=backend, workers=workers, migration_limit=limit, restart="always")
 
 

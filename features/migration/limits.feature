@@ -76,7 +76,7 @@ Feature: An answer is moved as often and as far as it may be
   Rule: Where nobody else can go on, whoever waits hears so within 5 seconds
 
     Scenario Outline: An answer whose only worker dies ends with a clear error, and the next one is given when that is back
-      Given a <backend> deployment with 1 workers that allows 3 migrations, where what ends is started again
+      Given a <backend> deployment with 1 worker that allows 3 migrations, where what ends is started again
       And a client that streams 200 tokens
       When the worker that serves the client is killed after 50 tokens
       Then the client is told of an error within 5 seconds

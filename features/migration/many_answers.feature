@@ -2,7 +2,7 @@
 Feature: Many answers survive as one does
   A worker serves many people at once. When it dies, all of their answers are moved at the same moment, and those who are
   served elsewhere must not notice.
-  
+
   Under load, with times, the same stands in the features of whole deployments.
 
   Rule: Each answer of a worker that dies is completed word for word and counted once, and the others are left alone

@@ -2,7 +2,7 @@
 Feature: However a worker is lost, its answers go on
   A machine that dies is the simple case. Machines also freeze, and lose their links to some or to all of the others. Whoever
   reads an answer should not need to know which it was.
-  
+
   What takes less than 10 seconds is waited for, as long as a worker is given to show that it lives. That an answer
   waits for a worker which comes back, and that one is moved at once whose connection is refused, is observed, not promised.
 

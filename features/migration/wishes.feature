@@ -2,7 +2,7 @@
 Feature: What a client wished for holds after a move
   A request says more than its prompt: when to stop, how to choose words. A worker that goes on with an answer must be asked for
   the same as the one before, or the reader gets another answer than the one that was begun.
-  
+
   The counting engine chooses no words: it shows what it was asked for. Tool calls and thoughts it cannot have.
 
   Rule: What was wished for is what the worker that goes on is asked for
