@@ -145,7 +145,8 @@ class Counts:
             now = counter.read(component.metrics())
         except ConnectionError as failure:
             raise DeploymentError(f"nobody can say how many {counter.what} there were: {failure}") from failure
-        before = counter.read(self.before[component.name])
+        # Without asking for what stands beside it: a frontend that was just ready has not told all of its metrics yet.
+        before = self.before[component.name].total(counter.metric, **counter.labels)
         return now - before if now >= before else now
 
 

@@ -98,15 +98,33 @@ def test_a_cut_silences_what_is_connected_and_lets_nothing_new_through() -> None
 
 
 @in_lab
-def test_a_reject_is_heard_by_whoever_sends() -> None:
+@pytest.mark.parametrize("who", ["far", "near"])
+@pytest.mark.parametrize("both", [True, False], ids=["both ends", "one end"])
+def test_a_reject_is_heard_at_both_ends_whoever_speaks(who: str, both: bool) -> None:
     with two() as pair:
-        cut = pair.cut(action="reject")
-        cut.inject()
-        pair.far.sendall(b"to one who refuses")
-        pair.far.settimeout(2)
-        with pytest.raises(ConnectionResetError):
-            pair.far.recv(100)
-        cut.heal()
+        cuts = [pair.cut(action="reject")]
+        if both:
+            cuts.append(Cut(pair.namespaces[1], "dfs_test", (pair.left,), 30.0, "reject", resets=False))
+        for cut in cuts:
+            cut.inject()
+        speaks, listens = (pair.far, pair.near) if who == "far" else (pair.near, pair.far)
+        eventually(lambda: _is_reset(speaks, b"on and on"), within=2, describe="whoever speaks is reset")
+        eventually(
+            lambda: _is_reset(listens, b"at last"), within=2, describe="who listened is reset when it speaks"
+        )
+        if both:
+            with pytest.raises(ConnectionRefusedError):
+                pair.connect()
+        for cut in cuts:
+            cut.heal()
+
+
+def _is_reset(connection: socket.socket, says: bytes) -> bool:
+    try:
+        connection.sendall(says)
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+    return False
 
 
 @in_lab

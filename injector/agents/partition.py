@@ -37,6 +37,9 @@ class Cut:
     seconds: float
     """After which the kernel lets packets through again."""
     action: Action = "drop"
+    resets: bool = True
+    """Of a reject: what is connected is reset from here. One end of a partition does that, the other one lets the
+    resets through and refuses new connections only; if both did, none would arrive."""
 
     def inject(self) -> None:
         """Make it. PartitionError when the kernel refuses, ValueError for no or bad addresses."""
@@ -78,8 +81,12 @@ class Cut:
         stop = f"counter name {_COUNTER}"
         if self.action == "drop":
             return [f"{comes} {stop} drop", f"{goes} {stop} drop"]
-        # What comes in is answered, so that its sender hears of it; what goes out must reach the peer to be answered.
-        return [f"{comes} meta l4proto tcp {stop} reject with tcp reset", f"{comes} {stop} drop"]
+        # What comes in is answered, so that its sender hears of it. What goes out must reach the peer, which answers it
+        # (at least by an acknowledgement) and is reset then; the peer's kernel resets this end at the next packet.
+        refuse = f"{stop} reject with tcp reset"
+        new = f"{comes} tcp flags & (syn | ack) == syn {refuse}"
+        rest = [f"{comes} tcp flags & rst == rst accept", f"{comes} meta l4proto tcp {refuse}"] if self.resets else []
+        return [new, *rest, f"{comes} meta l4proto != tcp {stop} drop"]
 
     def _nft(self, *words: str, text: str | None = None) -> str:
         command = ["nsenter", f"--net={self.namespace}", "--", "nft", *words]

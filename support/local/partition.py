@@ -37,8 +37,8 @@ class LocalPartition(Partition):
         self._probe = (self._namespace(network, one[0]), other[0].address, probed)
         self._words = f"{one[0].name} to {other[0].name}"
         self._cuts = [
-            Cut(self._namespace(network, here), name, tuple(each.address for each in there), seconds, action)
-            for heres, there in ((one, other), (other, one))
+            Cut(self._namespace(network, here), name, tuple(each.address for each in there), seconds, action, resets)
+            for heres, there, resets in ((one, other, True), (other, one, False))
             for here in heres
         ]
 
