@@ -211,6 +211,7 @@ _DEEDS = {
     "away": "absence",
     "taken away": "scale_down",
     "restarted one by one": "rolling_restart",
+    "replaced one by one": "rolling_replacement",
     "joined by one more": "scale_up",
     "ten times slower": "slow",
     "killed and started again 5 times": "churn",

@@ -109,9 +109,7 @@ def test_a_reject_is_heard_at_both_ends_whoever_speaks(who: str, both: bool) -> 
             cut.inject()
         speaks, listens = (pair.far, pair.near) if who == "far" else (pair.near, pair.far)
         eventually(lambda: _is_reset(speaks, b"on and on"), within=2, describe="whoever speaks is reset")
-        eventually(
-            lambda: _is_reset(listens, b"at last"), within=2, describe="who listened is reset when it speaks"
-        )
+        eventually(lambda: _is_reset(listens, b"at last"), within=2, describe="who listened is reset when it speaks")
         if both:
             with pytest.raises(ConnectionRefusedError):
                 pair.connect()

@@ -37,6 +37,7 @@ def test_every_kind_that_is_promised_is_there() -> None:
         "absence",
         "pause",
         "rolling_restart",
+        "rolling_replacement",
         "rolling_upgrade",
         "scale_up",
         "scale_down",

@@ -30,6 +30,30 @@ Feature: Planned changes cost no request
         | backend |
         | trtllm  |
 
+    @migration
+    Scenario Outline: All workers can be replaced without a request lost, the new one first
+      Given a <backend> deployment with 2 workers that allows 3 migrations
+      And 20 requests a second for 50 tokens each
+      When all workers are replaced one by one under this load
+      Then every request is answered in full
+      And no token is lost or repeated
+      And what Dynamo counts is what the clients saw
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |
+
     Scenario Outline: A worker taken away under load finishes what it has
       Given a <backend> deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each

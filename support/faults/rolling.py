@@ -51,6 +51,34 @@ class RollingRestart(Fault):
         return f"{self.victim}: new processes"
 
 
+class RollingReplacement(Fault):
+    """For each component in turn a new one joins and serves first; then the old one is asked to end, and has ended."""
+
+    kinds = ("rolling_replacement",)
+    name = "replaced one by one"
+
+    def __init__(self, deployment: Deployment, components: Sequence[Component]) -> None:
+        self.victim = ", ".join(component.name for component in components)
+        self._deployment = deployment
+        self._old = {component.name: component.role for component in components}
+
+    @classmethod
+    def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
+        refuse_unknown(cls.kinds[0], parameters)
+        return [cls(stage.deployment, victims)]
+
+    def inject(self) -> None:
+        for name, role in self._old.items():
+            self._deployment.add(role)
+            self._deployment.remove(name)
+
+    def verify(self) -> str:
+        there = sorted(one.name for one in self._deployment.workers)
+        if left := [name for name in self._old if name in there]:
+            raise FaultError(f"{', '.join(left)} was to be replaced and is still there")
+        return f"in the place of {self.victim}: {', '.join(there)}"
+
+
 class RollingUpgrade(RollingRestart):
     """A rolling restart after which the components run another version of Dynamo."""
 
