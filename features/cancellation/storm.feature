@@ -1,4 +1,4 @@
-@cancellation @use.with_engine=counting
+@cancellation @use.with_engine=counting @serial
 Feature: A storm of clients that leave costs nobody else a token
   A page is reloaded by everybody, a proxy gives up on all that it waits for: within seconds many people leave in the
   middle of their answers. The workers must be free of them at once, and whoever stays must not notice.

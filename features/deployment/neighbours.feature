@@ -1,4 +1,4 @@
-@deployment
+@deployment @serial
 Feature: Whoever behaves does not suffer for those who do not
   Some clients open an answer and never read it, some monitoring hangs, some other program takes the machine. They
   share the deployment with people who do nothing of the kind, and these must not notice.
