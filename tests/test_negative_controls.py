@@ -27,7 +27,7 @@ needs_namespaces = pytest.mark.skipif(_no_lab is not None, reason=f"needs namesp
 
 MOVED = "A killed worker costs a stream nothing over TCP"
 NOT_MOVED = "A killed worker ends its stream with a clear error"
-LEFT = "A client that streams a chat of 2000 tokens and leaves disturbs nobody"
+LEFT = "A client that streams a chat of 2000 tokens over TCP and leaves disturbs nobody"
 KNOWN_DEFECT = "A stream that was not moved is not counted as moved"
 
 JOINED = "A worker that joins under load disturbs nobody"
@@ -83,7 +83,7 @@ FAIL = [
     Control(
         "counts-no-cancellation",
         LEFT,
-        "And exactly 1 cancellation is counted",
+        "And exactly 1 cancellation of a streamed chat is counted",
         r"^cancellations.*: 0 were counted, not 1$",
     ),
 ]
