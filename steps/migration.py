@@ -1,18 +1,17 @@
 """Answers whose worker is lost: at which moment, in which way, and what becomes of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from behave import given, register_type, then, when
 from behave.runner import Context
-from hamcrest import assert_that
 
 from support.counts import NEW_MIGRATIONS, TOO_LONG
-from support.deployment import Component
-from support.faults import Fault
 from support.faults.kill import Kill
 from support.faults.pause import Pause
 from support.migrations import (
+    Blow,
     ask_after_loss,
+    expect_all_answered,
     expect_counted_as_moved,
     expect_crowd,
     expect_going_on,
@@ -31,12 +30,10 @@ from support.migrations import (
     strike_with_another,
 )
 from support.phrases import TYPES, Ask
-from support.promises import expect_count, whole_answer
+from support.promises import expect_count
 from support.spec import Backend, Plane
 
 register_type(**TYPES)
-
-Blow = Callable[[Component], Fault]
 
 
 @given("a {backend:Backend} deployment with {workers:d} workers that take a second to read a prompt and may migrate")
@@ -163,8 +160,7 @@ def counted_as_moved(context: Context) -> None:
 
 @then("each newcomer receives each of the {tokens:d} tokens exactly once")
 def newcomers_are_answered(context: Context, tokens: int) -> None:
-    for name, one in context.world.clients.items():
-        assert_that(one.finished(), whole_answer(context.world, tokens), name)
+    expect_all_answered(context.world, tokens)
 
 
 @then("exactly {count:d} migration of a request not begun is counted")

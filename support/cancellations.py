@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from collections.abc import Mapping
 
@@ -11,12 +10,10 @@ from hamcrest import assert_that
 
 from support.contract import OWN_FAILURES
 from support.counts import CANCELLATIONS, CANCELLED, REQUESTS, SUCCEEDED, TOKENS, held
-from support.deployment import Component
-from support.errors import DeploymentError, FaultError, UsageError
+from support.errors import FaultError, UsageError
 from support.faults.cut_client import CutClient
 from support.phrases import Ask
 from support.promises import expect_count, whole_answer
-from support.recording import outcome
 from support.requests import CancellableRequest
 from support.spec import Role
 from support.waiting import eventually
@@ -34,17 +31,7 @@ def leave_before_first_token(world: World, name: str, *, at: Role) -> None:
     DeploymentError when that is not seen within 5 s, FaultError when a token came before the client was gone.
     """
     client = world.client(name)
-
-    def there() -> list[Component]:
-        return [one for one in world.deployment.serving_workers(client.request_id) if one.role == at]
-
-    worker = eventually(
-        there,
-        within=5,
-        describe=f"the request of the {name} is at a {at} worker",
-        error=DeploymentError,
-        last_seen=lambda: outcome(client.record),
-    )[0]
+    worker = world.worker_with(name, at)
     world.part(name, worker)
     if client.record.chunks:
         raise FaultError(f"the {name} had a token before it left: nothing can be judged")
@@ -98,9 +85,7 @@ def cut_off(world: World, name: str) -> None:
 def cut_off_for(world: World, name: str, seconds: float) -> None:
     """The same for so long."""
     cut_off(world, name)
-    never = threading.Event()
-    never.wait(seconds - (time.monotonic() - world.struck_at))
-    world.journal.heal()
+    world.heal_after(seconds)
     world.left = None
 
 
@@ -128,7 +113,7 @@ def expect_all_free(world: World, *, within: float) -> None:
 
 
 def expect_counted_once(world: World, asked: Mapping[str, str]) -> None:
-    """Exactly one cancellation is counted, under these labels, and the request as cancelled and not as answered."""
+    """Exactly one cancellation is counted, and it is under these labels."""
     expect_count(world, dataclasses.replace(CANCELLATIONS, labels=asked), 1)
     expect_count(world, CANCELLATIONS, 1)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -37,12 +36,7 @@ _UNDER_WAY = 20
 def strike_before_first_token(world: World, name: str, blow: Blow, *, role: Role) -> None:
     """Strike the worker of that role which has the client's request, before a token came. FaultError when one did."""
     client = world.client(name)
-    worker = eventually(
-        lambda: [one for one in world.deployment.serving_workers(client.request_id) if one.role == role],
-        within=5,
-        describe=f"the request of the {name} is at a {role} worker",
-        error=DeploymentError,
-    )[0]
+    worker = world.worker_with(name, role)
     world.journal.inject(blow(worker))
     first = client.record.first_token_at
     if first is not None and first < world.struck_at:
@@ -74,20 +68,14 @@ def strike_for(world: World, name: str, blow: Blow, *, tokens: int, seconds: flo
     """Strike its worker after so many tokens, and take that back after so many seconds."""
     world.client(name).wait_for_tokens(tokens)
     world.strike_worker_of(name, blow)
-    never = threading.Event()
-    never.wait(seconds - (time.monotonic() - world.struck_at))
-    world.journal.heal()
+    world.heal_after(seconds)
 
 
 def strike_with_another(world: World, name: str, blow: Blow, *, tokens: int, whom: str) -> None:
     """Strike its worker and another one at the same moment."""
     client = world.client(name)
     client.wait_for_tokens(tokens)
-    both = [world.worker_of(name), *victims(world.deployment, whom)]
-    world.journal.inject(*(blow(one) for one in both))
-    ended_at = client.record.ended_at
-    if ended_at is not None and ended_at < world.struck_at:
-        raise FaultError(f"the {name} had its answer before its worker was struck: nothing can be judged")
+    world.strike_worker_of(name, blow, *(blow(one) for one in victims(world.deployment, whom)))
 
 
 def leave_while_moved(world: World, name: str) -> None:
@@ -168,6 +156,12 @@ def _crowd(world: World) -> list[str]:
 
 
 # What became of it.
+
+
+def expect_all_answered(world: World, tokens: int) -> None:
+    """Every client of the scenario has each token exactly once."""
+    for name, client in world.clients.items():
+        assert_that(client.finished(), whole_answer(world, tokens), name)
 
 
 def expect_same_wishes(world: World, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -26,7 +27,7 @@ from support.report.timeline import FaultMark
 from support.requests import CancellableRequest
 from support.scenarios import Failure, Load
 from support.settings import Settings
-from support.spec import DeploymentSpec
+from support.spec import DeploymentSpec, Role
 from support.under_load import UnderLoad
 from support.waiting import eventually
 from support.wishes import wish
@@ -158,6 +159,17 @@ class World:
         """The worker that serves a client now. DeploymentError when that cannot be seen."""
         return self.deployment.serving_worker(self.client(name).request_id)
 
+    def worker_with(self, name: str, role: Role) -> Component:
+        """The worker of that role that has a client's request now. DeploymentError when none has it within 5 s."""
+        client = self.client(name)
+        return eventually(
+            lambda: [one for one in self.deployment.serving_workers(client.request_id) if one.role == role],
+            within=5,
+            describe=f"the request of the {name} is at a {role} worker",
+            error=DeploymentError,
+            last_seen=lambda: outcome(client.record),
+        )[0]
+
     def leave(self, name: str, how: Departure = hang_up) -> None:
         """The client leaves while a worker is seen to generate for it.
 
@@ -198,13 +210,22 @@ class World:
 
     # Faults.
 
-    def strike_worker_of(self, name: str, fault: Callable[[Component], Fault]) -> None:
-        """Strike the worker that serves a client while it does. FaultError when the client had its answer before."""
+    def strike_worker_of(self, name: str, fault: Callable[[Component], Fault], *beside: Fault) -> None:
+        """Strike the worker that serves a client while it does. FaultError when the client had its answer before.
+
+        beside: further faults at the same moment.
+        """
         worker = self.worker_of(name)
-        self.journal.inject(fault(worker))
+        self.journal.inject(fault(worker), *beside)
         ended_at = self.client(name).record.ended_at
         if ended_at is not None and ended_at < self.struck_at:
             raise FaultError(f"the {name} had its answer before {worker.name} was struck: nothing can be judged")
+
+    def heal_after(self, seconds: float) -> None:
+        """Take back what was done when it has lasted so long, by the clock of the last fault."""
+        never = threading.Event()
+        never.wait(seconds - (time.monotonic() - self.struck_at))
+        self.journal.heal()
 
     def cutting(self, *, off: str, action: Literal["drop", "reject"]) -> Callable[[Component], Fault]:
         """What cuts a worker off. Skips the scenario where nobody can be cut off."""
