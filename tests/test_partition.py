@@ -44,14 +44,15 @@ class Two:
         self._listens = socket_in(self.namespaces[1], socket.AF_INET, socket.SOCK_STREAM)
         self._listens.bind((self.right, PORT))
         self._listens.listen()
-        self.near = self.connect()
+        self.near = self.connect(within=10)
         self.far, _ = self._listens.accept()
         self.far.settimeout(QUIET)
         self.near.settimeout(QUIET)
 
-    def connect(self) -> socket.socket:
+    def connect(self, within: float = QUIET) -> socket.socket:
+        """The kernel may take a second to carry the first packet of a new link, which is then sent again."""
         near = socket_in(self.namespaces[0], socket.AF_INET, socket.SOCK_STREAM)
-        near.settimeout(QUIET)
+        near.settimeout(within)
         near.connect((self.right, PORT))
         return near
 

@@ -23,6 +23,7 @@ from support.local.far_client import NamespacedClient
 from support.local.model import MODEL_NAME, ModelFolder, give_back, write_flawed_model
 from support.local.network import Place, network
 from support.local.partition import LocalPartition
+from support.local.readiness import instances, lacking
 from support.spec import GENERATING, DeploymentSpec, Role
 from support.waiting import eventually
 
@@ -116,16 +117,11 @@ class LocalDeployment(Deployment):
     def ready(self) -> None:
         for component in self._locals():
             component.wait_until_up()
-        wanted, least = self._listed(), bool(self.workers)
 
         def serves() -> bool:
             for component in self._locals():
                 component.insist_on_running()
-            for frontend in self._locals("frontend"):
-                models = [model["id"] for model in frontend.get(HTTP, "/v1/models").json()["data"]]
-                there = len(_instances(frontend))
-                assert there == wanted, f"{frontend.name} lists {there} workers of {wanted}"
-                assert self.model in models or not least, f"{frontend.name} lists the models {models}"
+            assert not (lacks := self._lacking()), "; ".join(lacks)
             return True
 
         eventually(serves, within=READY_WITHIN, describe=f"{self.spec} is ready", error=DeploymentError)
@@ -162,7 +158,7 @@ class LocalDeployment(Deployment):
         del self.components[name]
 
     def instances(self) -> list[Instance]:
-        return _instances(self._local("frontend-0"))
+        return instances(self._local("frontend-0"))
 
     def serving_workers(self, request_id: str) -> list[Component]:
         return [worker for worker, (taken, done) in self._logged(request_id).items() if taken > done and worker.running]
@@ -206,13 +202,16 @@ class LocalDeployment(Deployment):
         if found:
             return found
         try:
-            wanted, there = self._listed(), len(self.instances())
-            if there != wanted:
-                found.append(f"the frontend lists {there} workers of {wanted}")
+            found += self._lacking()
             found += [f"{name} still works on {count:g} requests" for name, count in self.in_flight().items()]
         except ConnectionError as failure:
             found.append(str(failure))
         return found
+
+    def _lacking(self) -> list[str]:
+        model = self.model if self.workers else None
+        told = (lacking(frontend, self._listed(), model) for frontend in self._locals("frontend"))
+        return [what for what in told if what]
 
     def _listed(self) -> int:
         """Workers that a frontend lists when it has all of them; the list of one that serves KServe stays empty."""
@@ -257,15 +256,6 @@ class LocalDeployment(Deployment):
 
     def _locals(self, *roles: Role) -> list[LocalComponent]:
         return [self._local(name) for name, one in self.components.items() if not roles or one.role in roles]
-
-
-def _instances(frontend: LocalComponent) -> list[Instance]:
-    answer = frontend.get(HTTP, "/health").json()
-    return [
-        Instance(one["instance_id"], one["component"], one["transport"].get("tcp", "").rpartition(":")[0])
-        for one in answer.get("instances", [])
-        if one["endpoint"] == "generate"
-    ]
 
 
 def names(spec: DeploymentSpec) -> dict[str, Role]:

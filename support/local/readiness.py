@@ -1,0 +1,57 @@
+"""What a frontend says of its workers: those that discovery lists, and those that its router chooses among."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import httpx
+
+from support.deployment import Instance
+from support.local.commands import HTTP
+
+
+class Frontend(Protocol):
+    """As much of a frontend as is asked here."""
+
+    name: str
+
+    def get(self, port: int, path: str) -> httpx.Response:
+        """ConnectionError, caused by what httpx raised, when it does not answer or answers with an error."""
+
+
+def instances(frontend: Frontend) -> list[Instance]:
+    """Workers that discovery lists. ConnectionError."""
+    answer = frontend.get(HTTP, "/health").json()
+    return [
+        Instance(one["instance_id"], one["component"], one["transport"].get("tcp", "").rpartition(":")[0])
+        for one in answer.get("instances", [])
+        if one["endpoint"] == "generate"
+    ]
+
+
+def lacking(frontend: Frontend, wanted: int, model: str | None) -> str:
+    """What it lacks to serve that model with that many workers in all; empty when nothing. ConnectionError.
+
+    Discovery lists a worker before the router chooses it: 1.4.2 was seen to list two of two while the router had one,
+    and a migration 0.7 s later found "No workers available".
+    """
+    if (listed := len(instances(frontend))) != wanted:
+        return f"{frontend.name} lists {listed} workers of {wanted}"
+    models = [each["id"] for each in frontend.get(HTTP, "/v1/models").json()["data"]]
+    if model is not None and model not in models:
+        return f"{frontend.name} lists the models {models}"
+    routed = [_routed(frontend, each) for each in models]
+    if wanted and None not in routed and (there := sum(filter(None, routed))) != wanted:
+        return f"{frontend.name} routes to {there} workers of {wanted}"
+    return ""
+
+
+def _routed(frontend: Frontend, model: str) -> int | None:
+    """Workers that the router chooses among for that model; None from versions that do not tell (before 1.4.1)."""
+    try:
+        told = frontend.get(HTTP, f"/v1/models/{model}/ready").json()["namespaces"].values()
+    except ConnectionError as failure:
+        if isinstance(refused := failure.__cause__, httpx.HTTPStatusError) and refused.response.status_code == 404:
+            return None
+        raise
+    return sum(int(each["workers"]) for namespace in told for each in namespace["worker_types"].values())
