@@ -15,9 +15,8 @@ class Says:
     name = "frontend-0"
 
     def __init__(self, answers: dict[str, object]) -> None:
-        worker = {"instance_id": 1, "component": "backend", "endpoint": "generate", "transport": {"tcp": "10.0.0.1:1"}}
         self._answers: dict[str, object] = {
-            "/health": {"instances": [worker, worker]},
+            "/health": listed(1, 2),
             "/v1/models": {"data": [{"id": "m"}]},
             "/v1/models/m/ready": ready(aggregated=2),
         } | answers
@@ -31,6 +30,24 @@ class Says:
         return httpx.Response(200, json=answer)
 
 
+class Worker:
+    def __init__(self, instance_id: int | None) -> None:
+        self.name = f"worker-{instance_id}"
+        self._id = instance_id
+
+    def instance_id(self) -> int | None:
+        return self._id
+
+
+WORKERS = Worker(1), Worker(2)
+
+
+def listed(*ids: int) -> dict[str, object]:
+    """The answer of /health that lists workers with these ids."""
+    each = {"component": "backend", "endpoint": "generate", "transport": {"tcp": "10.0.0.1:1"}}
+    return {"instances": [each | {"instance_id": one} for one in ids]}
+
+
 def ready(**workers: int) -> dict[str, object]:
     """The answer of /v1/models/m/ready with that many workers of each type."""
     return {"namespaces": {"dynamo": {"worker_types": {kind: {"workers": n} for kind, n in workers.items()}}}}
@@ -40,7 +57,8 @@ def ready(**workers: int) -> dict[str, object]:
     ("answers", "told"),
     [
         ({}, ""),
-        ({"/health": {"instances": []}}, "frontend-0 lists 0 workers of 2"),
+        ({"/health": listed()}, "frontend-0 lists 0 workers of 2"),
+        ({"/health": listed(1, 3)}, "frontend-0 does not list worker-2"),  # the one that was there before it
         ({"/v1/models": {"data": []}}, "frontend-0 lists the models []"),
         ({"/v1/models/m/ready": ready(aggregated=1)}, "frontend-0 routes to 1 workers of 2"),
         ({"/v1/models/m/ready": ready(prefill=1, decode=1)}, ""),
@@ -49,9 +67,19 @@ def ready(**workers: int) -> dict[str, object]:
     ],
 )
 def test_what_a_frontend_lacks(answers: dict[str, object], told: str) -> None:
-    assert lacking(Says(answers), 2, "m") == told
+    assert lacking(Says(answers), WORKERS, "m") == told
 
 
 def test_a_frontend_that_fails_is_not_taken_for_one_that_does_not_tell() -> None:
     with pytest.raises(ConnectionError):
-        lacking(Says({"/v1/models/m/ready": 500}), 2, "m")
+        lacking(Says({"/v1/models/m/ready": 500}), WORKERS, "m")
+
+
+def test_a_worker_that_tells_no_id_is_counted() -> None:
+    assert lacking(Says({}), (Worker(None), Worker(2)), "m") == ""
+
+
+def test_a_frontend_that_lists_nobody_is_asked_whom_it_routes_to() -> None:
+    assert lacking(Says({"/health": listed()}), WORKERS, "m", lists=False) == ""
+    alone = Says({"/health": listed(), "/v1/models/m/ready": ready(aggregated=1)})
+    assert lacking(alone, WORKERS, "m", lists=False) == "frontend-0 routes to 1 workers of 2"

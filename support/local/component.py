@@ -24,6 +24,8 @@ UP_WITHIN = 30.0
 _asking = httpx.Client(timeout=2, trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
 """For questions of our own, over plain HTTP: no certificates to load, no connection that outlives its answer."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_WORKER_ID = re.compile(r'worker_id="([0-9a-f]+)"')
+"""In a worker's metrics: its id in discovery, in hexadecimal (1.3.1 to 1.4.2)."""
 _LAST_LINES = 15
 
 
@@ -52,6 +54,7 @@ class LocalComponent(Component):
         self._command = command
         self._environment = environment
         self.version = version
+        self._instance: tuple[int, int | None] = (0, None)
         self.process = SupervisedProcess(name, [], log=log, environment={}, folder=folder, restart=restart)
         self._run_as(version)
 
@@ -165,6 +168,15 @@ class LocalComponent(Component):
             return answer.raise_for_status()
         except httpx.HTTPError as failure:
             raise ConnectionError(f"{self.name} does not answer {path}: {failure!r}") from failure
+
+    def instance_id(self) -> int | None:
+        """A worker's id in discovery, of its present process; None where it tells none. ConnectionError."""
+        pid, known = self._instance
+        if known is None or pid != self.pid:
+            port, path = METRICS[self.role]
+            told = _WORKER_ID.search(self.get(port, path).text)
+            self._instance = self.pid, int(told[1], 16) if told else None
+        return self._instance[1]
 
     def wait_until_up(self) -> None:
         """Return when it says that it is up. DeploymentError at once when it has ended, with its last lines."""

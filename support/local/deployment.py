@@ -209,13 +209,9 @@ class LocalDeployment(Deployment):
         return found
 
     def _lacking(self) -> list[str]:
-        model = self.model if self.workers else None
-        told = (lacking(frontend, self._listed(), model) for frontend in self._locals("frontend"))
+        workers, lists = self._locals(*GENERATING), not self.spec.kserve
+        told = (lacking(frontend, workers, self.model, lists=lists) for frontend in self._locals("frontend"))
         return [what for what in told if what]
-
-    def _listed(self) -> int:
-        """Workers that a frontend lists when it has all of them; the list of one that serves KServe stays empty."""
-        return 0 if self.spec.kserve else len(self.workers)
 
     def far_client(self, name: str) -> FarClient:
         return NamespacedClient(self._network, f"{name}-{next(self._far)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import httpx
@@ -19,6 +20,15 @@ class Frontend(Protocol):
         """ConnectionError, caused by what httpx raised, when it does not answer or answers with an error."""
 
 
+class Worker(Protocol):
+    """As much of a worker as is asked here."""
+
+    name: str
+
+    def instance_id(self) -> int | None:
+        """Its id in discovery; None where it tells none. ConnectionError."""
+
+
 def instances(frontend: Frontend) -> list[Instance]:
     """Workers that discovery lists. ConnectionError."""
     answer = frontend.get(HTTP, "/health").json()
@@ -29,20 +39,24 @@ def instances(frontend: Frontend) -> list[Instance]:
     ]
 
 
-def lacking(frontend: Frontend, wanted: int, model: str | None) -> str:
-    """What it lacks to serve that model with that many workers in all; empty when nothing. ConnectionError.
+def lacking(frontend: Frontend, workers: Sequence[Worker], model: str, *, lists: bool = True) -> str:
+    """What it lacks to serve with exactly these workers; empty when nothing. model: what they serve. ConnectionError.
 
+    lists: whether it lists its workers at all; one that serves KServe's protocol does not.
     Discovery lists a worker before the router chooses it: 1.4.2 was seen to list two of two while the router had one,
-    and a migration 0.7 s later found "No workers available".
+    and a migration 0.7 s later found "No workers available". It also lists one that was killed until its lease ends.
     """
-    if (listed := len(instances(frontend))) != wanted:
-        return f"{frontend.name} lists {listed} workers of {wanted}"
+    listed = {instance.id for instance in instances(frontend)}
+    if lists and len(listed) != len(workers):
+        return f"{frontend.name} lists {len(listed)} workers of {len(workers)}"
+    if lists and (unheard := [one.name for one in workers if one.instance_id() not in {None, *listed}]):
+        return f"{frontend.name} does not list {', '.join(unheard)}"
     models = [each["id"] for each in frontend.get(HTTP, "/v1/models").json()["data"]]
-    if model is not None and model not in models:
+    if workers and model not in models:
         return f"{frontend.name} lists the models {models}"
     routed = [_routed(frontend, each) for each in models]
-    if wanted and None not in routed and (there := sum(filter(None, routed))) != wanted:
-        return f"{frontend.name} routes to {there} workers of {wanted}"
+    if None not in routed and (there := sum(filter(None, routed))) != len(workers):
+        return f"{frontend.name} routes to {there} workers of {len(workers)}"
     return ""
 
 
