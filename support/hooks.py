@@ -100,7 +100,7 @@ def before_all(context: Context) -> None:
             raise Unavailable("the kubernetes target does not exist yet: leave -D target out")
         context.config.tag_expression = _selection(context.config)
         selected = _refuse_nothing(context, settings)
-        _take_part(selected)
+        _take_part(selected, settings)
         if not lab.inside() and lab.unavailable() is None:
             lab.enter([sys.executable, *sys.orig_argv[1:]])
         scale_deadlines(settings.timeout_scale)
@@ -167,10 +167,11 @@ def _selection(config: Any) -> Any:
     return make_tag_expression(tags.with_default_selection(asked), config.tag_expression_protocol)
 
 
-def _take_part(selected: Sequence[Scenario]) -> None:
+def _take_part(selected: Sequence[Scenario], settings: Settings) -> None:
     """In one part of a run: only what is its own. A part without anything ends here, well."""
     part = Part.of_environment()
-    if part and not part.keep(selected):
+    skipped = [scenario for scenario in selected if _not_here(set(scenario.effective_tags), settings)]
+    if part and not part.keep([scenario for scenario in selected if scenario not in skipped], skipped):
         os._exit(NOTHING)
 
 

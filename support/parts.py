@@ -42,10 +42,13 @@ class Part:
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
 
-    def keep(self, selected: Sequence[Scenario]) -> int:
-        """Leave out those of other parts, as behave does with scenarios of another place. Answers how many are left."""
-        own = {id(scenario) for scenario in divide(selected, self.of)[self.number]}
-        for scenario in selected:
+    def keep(self, selected: Sequence[Scenario], skipped: Sequence[Scenario] = ()) -> int:
+        """Leave out those of other parts, as behave does with scenarios of another place. Answers how many are left.
+
+        skipped: what is selected as well and costs nothing, for it will be skipped: it is divided for itself.
+        """
+        own = {id(scenario) for group in (selected, skipped) for scenario in divide(group, self.of)[self.number]}
+        for scenario in (*selected, *skipped):
             if id(scenario) not in own:
                 scenario.mark_skipped()
         return len(own)

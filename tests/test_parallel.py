@@ -23,9 +23,11 @@ from tests.in_lab import kill_and_expect_nothing_left, needs_lab, processes_of
 
 def scenario(rule: str, *tags: str, file: str = "a.feature") -> Any:
     """As much of behave's as a division looks at."""
-    return SimpleNamespace(
-        effective_tags=list(tags), parent=SimpleNamespace(name=rule), location=SimpleNamespace(filename=file)
+    made = SimpleNamespace(
+        effective_tags=list(tags), parent=SimpleNamespace(name=rule), location=SimpleNamespace(filename=file), kept=True
     )
+    made.mark_skipped = lambda: setattr(made, "kept", False)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,14 @@ def test_what_must_run_alone_is_part_0() -> None:
     alone, *others = divide(given, 2)
     assert alone == given[1:]
     assert others == [given[:1], []]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_what_will_be_skipped_weighs_nothing(number: int) -> None:
+    rules = [[scenario(f"rule {n}", backend) for backend in ("vllm", "sglang", "trtllm")] for n in range(9)]
+    here, skipped = [each[0] for each in rules], [one for each in rules for one in each[1:]]
+    assert Part(number, 3).keep(here, skipped) == 3 + 6
+    assert sum(one.kept for one in here) == 3
 
 
 def test_a_part_says_who_it_is() -> None:
