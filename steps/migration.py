@@ -119,13 +119,13 @@ def freeze_for(context: Context, name: str, seconds: int, tokens: int) -> None:
 
 @when("the worker that serves {name:Client} is {cut:Cut} for {seconds:d} seconds after {tokens:d} tokens")
 def cut_for(context: Context, name: str, cut: Mapping[str, str], seconds: int, tokens: int) -> None:
-    strike_for(context.world, name, context.world.cutting(**cut), tokens=tokens, seconds=seconds)
+    strike_for(context.world, name, context.world.cutting(cut), tokens=tokens, seconds=seconds)
 
 
 @when("the worker that serves {name:Client} is {cut:Cut} after {tokens:d} tokens")
 def cut_serving_worker(context: Context, name: str, cut: Mapping[str, str], tokens: int) -> None:
     context.world.client(name).wait_for_tokens(tokens)
-    context.world.strike_worker_of(name, context.world.cutting(**cut))
+    context.world.strike_worker_of(name, context.world.cutting(cut))
 
 
 @when("{name:Client} leaves while its answer is being moved")

@@ -10,8 +10,8 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from injector.agents.partition import Obstruction
 from support.errors import DeploymentError, UsageError
 from support.metrics import Metrics
 from support.spec import GENERATING, DeploymentSpec, Role
@@ -163,7 +163,7 @@ class FarClient(ABC):
 
 
 class Partition(ABC):
-    """Two sides of a deployment that exchange no packet any more, once it is cut."""
+    """Two sides of a deployment that exchange no packet any more, or not all, once it is cut."""
 
     @abstractmethod
     def cut(self) -> None:
@@ -267,12 +267,11 @@ class Deployment(ABC):
 
     @abstractmethod
     def partition(
-        self, one: Sequence[Component], other: Sequence[Component], *, action: Literal["drop", "reject"], seconds: float
+        self, one: Sequence[Component], other: Sequence[Component], how: Obstruction, *, seconds: float
     ) -> Partition:
         """Between these components and those, to be cut. Unavailable where there is no network between them.
 
-        action: whether packets vanish ("drop") or are answered with a reset ("reject"). seconds: after which it ends by
-        itself, even when this run is dead.
+        how: seen from `one`. seconds: after which it ends by itself, even when this run is dead.
         """
 
     @abstractmethod

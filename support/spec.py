@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from support.errors import UsageError
 
+T = TypeVar("T", bound=str)
 Backend = Literal["vllm", "sglang", "trtllm"]
 Engine = Literal["mocker", "counting", "real"]
 Plane = Literal["tcp", "nats"]
@@ -51,11 +52,11 @@ _LEAST = {
 GENERATING: tuple[Role, ...] = ("worker", "prefill", "decode")
 
 
-def choose(kind: str, value: str, known: tuple[str, ...]) -> str:
+def choose(kind: str, value: str, known: tuple[T, ...]) -> T:
     """`value` if it is one of `known`; a UsageError that lists them otherwise."""
     if value not in known:
         raise UsageError(f"unknown {kind} {value!r}: choose one of {', '.join(known)}")
-    return value
+    return known[known.index(value)]
 
 
 @dataclass(frozen=True, kw_only=True)

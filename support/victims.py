@@ -1,4 +1,4 @@
-"""Whom a failure strikes: components by name, or by intent ("one worker", "every prefill worker", "the frontend")."""
+"""Whom a failure strikes: components by name, or by intent ("one worker", "the frontend", "the etcd leader")."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ROLES: dict[str, tuple[Role, ...]] = {
     "nats": ("nats",),
 }
 _WORDS = re.compile(
-    r"(?P<many>the|a|one|every|all|half of the|\d+) (?P<role>frontend|prefill|decode|etcd|nats|worker)s?"
-    r"(?: worker| member)?s?"
+    r"(?P<many>the|an?|one|both|every|all|half of the|\d+) (?P<role>frontend|prefill|decode|etcd|nats|worker)s?"
+    r"(?: worker| member| server| (?P<rank>leader|follower))?s?"
 )
 
 
@@ -28,20 +28,27 @@ def victims(deployment: Deployment, words: str) -> list[Component]:
     "one worker" is the running one that works on most requests now, so that a failure strikes where it hurts.
     """
     if match := _WORDS.fullmatch(words.strip()):
-        return _meant(deployment, match["many"], match["role"], words)
+        return _meant(deployment, match["many"], match["role"], match["rank"], words)
     return [deployment.component(name.strip()) for name in words.split(",")]
 
 
-def _meant(deployment: Deployment, many: str, role: str, words: str) -> list[Component]:
-    there = [one for one in deployment.of_role(*_ROLES[role]) if one.running]
+def _meant(deployment: Deployment, many: str, role: str, rank: str | None, words: str) -> list[Component]:
+    there = _ranked(deployment, rank) if rank else [one for one in deployment.of_role(*_ROLES[role]) if one.running]
     if not there:
         raise UsageError(f"{words!r} names nobody: this deployment has {', '.join(deployment.components)}")
     if many in ("every", "all"):
         return there
-    count = {"the": 1, "a": 1, "one": 1, "half of the": -(-len(there) // 2)}.get(many) or int(many)
+    count = {"the": 1, "a": 1, "an": 1, "one": 1, "both": 2, "half of the": -(-len(there) // 2)}.get(many) or int(many)
     if not 0 < count <= len(there):
         raise UsageError(f"{words!r} are more than there are: {', '.join(one.name for one in there)}")
     return sorted(there, key=_busy, reverse=True)[:count]
+
+
+def _ranked(deployment: Deployment, rank: str) -> list[Component]:
+    from support.etcd import EtcdCluster  # gRPC takes 0.1 s, which only its scenarios should cost
+
+    cluster = EtcdCluster(deployment)
+    return [cluster.leader()] if rank == "leader" else cluster.followers()
 
 
 def _busy(component: Component) -> float:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from support.checkers.base import ValidationContext
 from support.counts import BEGUN_ANSWERS, Counter, Counts
@@ -20,7 +19,7 @@ from support.evidence import Evidence
 from support.faults import Fault
 from support.faults.journal import Journal
 from support.faults.kill import Kill
-from support.faults.partition import CutOff
+from support.faults.partition import CutOff, obstruction
 from support.phrases import Ask
 from support.recording import outcome
 from support.report.timeline import FaultMark
@@ -227,17 +226,17 @@ class World:
         never.wait(seconds - (time.monotonic() - self.struck_at))
         self.journal.heal()
 
-    def cutting(self, *, off: str, action: Literal["drop", "reject"]) -> Callable[[Component], Fault]:
-        """What cuts a worker off. Skips the scenario where nobody can be cut off."""
+    def cutting(self, cut: Mapping[str, str]) -> Callable[[Component], Fault]:
+        """What cuts a worker off, as `CutOff` takes its parameters. Skips the scenario where nobody can be cut off."""
 
-        def cut(worker: Component) -> Fault:
+        def done_to(worker: Component) -> Fault:
             try:
-                return CutOff(self.deployment, worker, off=off, action=action)
+                return CutOff(self.deployment, worker, off=cut["off"], how=obstruction(cut))
             except Unavailable as reason:
                 self._skip(str(reason))
                 raise
 
-        return cut
+        return done_to
 
     def chase(self, name: str, *, times: int, tokens: int = 20) -> None:
         """Kill the worker that serves a client, so many times, each after so many more tokens or when it has ended.
@@ -268,8 +267,14 @@ class World:
         self._load.begin()
 
     def strike_under_load(self, failures: Sequence[Failure]) -> None:
-        """Do this to the deployment once there is a baseline, and take it back after `OVERFLOW` seconds."""
-        self.load.strike(failures, standard=STANDARD, overflow=OVERFLOW)
+        """Do this to the deployment once there is a baseline, and take it back after `OVERFLOW` seconds.
+
+        Skips the scenario where it cannot be done.
+        """
+        try:
+            self.load.strike(failures, standard=STANDARD, overflow=OVERFLOW)
+        except Unavailable as reason:
+            self._skip(str(reason))
 
     @property
     def load(self) -> UnderLoad:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from injector.agents.partition import Cut, PartitionError
+from injector.agents.partition import Cut, Direction, Obstruction, PartitionError
 from support.errors import UsageError
 from support.faults import Stage
 from support.faults.partition import CutOff
@@ -103,9 +103,9 @@ def test_a_cut_silences_what_is_connected_and_lets_nothing_new_through() -> None
 @pytest.mark.parametrize("both", [True, False], ids=["both ends", "one end"])
 def test_a_reject_is_heard_at_both_ends_whoever_speaks(who: str, both: bool) -> None:
     with two() as pair:
-        cuts = [pair.cut(action="reject")]
+        cuts = [pair.cut(how=Obstruction("reject"))]
         if both:
-            cuts.append(Cut(pair.namespaces[1], "dfs_test", (pair.left,), 30.0, "reject", resets=False))
+            cuts.append(Cut(pair.namespaces[1], "dfs_test", (pair.left,), 30.0, Obstruction("reject"), resets=False))
         for cut in cuts:
             cut.inject()
         speaks, listens = (pair.far, pair.near) if who == "far" else (pair.near, pair.far)
@@ -139,6 +139,65 @@ def test_the_kernel_ends_a_cut_at_its_deadline() -> None:
         assert cut.there(), "the table stays, without effect, until it is healed"
         cut.heal()
         assert not cut.there()
+
+
+@in_lab
+@pytest.mark.parametrize(
+    ("direction", "who", "arrives"),
+    [("in", "near", True), ("in", "far", False), ("out", "near", False), ("out", "far", True)],
+)
+def test_one_direction_is_cut_and_the_other_is_not(direction: Direction, who: str, arrives: bool) -> None:
+    with two() as pair:
+        datagrams = [
+            socket_in(namespace, socket.AF_INET, socket.SOCK_DGRAM)  # of which no answer is needed
+            for namespace in pair.namespaces
+        ]
+        near, far = datagrams
+        near.bind((pair.left, PORT))
+        far.bind((pair.right, PORT))
+        pair.cut(how=Obstruction(direction=direction)).inject()
+        speaks, listens, to = (near, far, pair.right) if who == "near" else (far, near, pair.left)
+        speaks.sendto(b"word", (to, PORT)) if who == "far" or arrives else _refused(speaks, to)
+        listens.settimeout(QUIET)
+        if arrives:
+            assert listens.recv(100) == b"word"
+        else:
+            with pytest.raises(TimeoutError):
+                listens.recv(100)
+        for each in datagrams:
+            each.close()
+
+
+def _refused(speaks: socket.socket, to: str) -> None:
+    with pytest.raises(PermissionError):  # the kernel tells who sends from where the rule stands
+        speaks.sendto(b"word", (to, PORT))
+
+
+@in_lab
+@pytest.mark.parametrize("how", [Obstruction(loss=30), Obstruction(bytes_per_second=4000)], ids=["loss", "rate"])
+def test_some_packets_are_stopped_and_what_is_said_arrives_late(how: Obstruction) -> None:
+    with two() as pair:
+        cut = pair.cut(how=how)
+        cut.inject()
+        pair.near.sendall(bytes(5000))
+        pair.far.settimeout(20)
+        got = 0
+        while got < 5000:
+            got += len(pair.far.recv(5000))
+        assert how.loss == 30 or cut.packets() > 0
+
+
+@in_lab
+def test_a_third_of_many_packets_is_lost() -> None:
+    with two() as pair:
+        near, far = (socket_in(namespace, socket.AF_INET, socket.SOCK_DGRAM) for namespace in pair.namespaces)
+        cut = Cut(pair.namespaces[1], "dfs_test", (pair.left,), 30.0, Obstruction(direction="in", loss=30))
+        cut.inject()
+        for _ in range(1000):
+            near.sendto(b"word", (pair.right, PORT))
+        assert 200 < cut.packets() < 400
+        near.close()
+        far.close()
 
 
 @in_lab
@@ -182,8 +241,12 @@ def test_a_cut_needs_addresses(peers: tuple[str, ...]) -> None:
     ("parameters", "words"),
     [
         ({"of": "etcd"}, "no parameter 'of'"),
-        ({"off": "router"}, "unknown side of a partition 'router': choose one of everybody, frontend, etcd, nats"),
         ({"action": "delay"}, "unknown action of a partition 'delay': choose one of drop, reject"),
+        ({"direction": "up"}, "unknown direction of a partition 'up': choose one of both, in, out"),
+        ({"loss": "some"}, "loss of the failure 'partition' is 'some': it must be a whole number"),
+        ({"loss": "0"}, "a partition cannot be: a loss of 0 percent makes no sense: say 1 to 100"),
+        ({"bytes_per_second": "0"}, "a partition cannot be: 0 bytes a second make no sense: say 1 or more"),
+        ({"action": "reject", "loss": "30"}, "what is rejected is rejected in both directions, and all of it"),
     ],
 )
 def test_a_failure_that_is_no_partition(parameters: dict[str, str], words: str) -> None:

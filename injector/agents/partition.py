@@ -1,4 +1,4 @@
-"""Partitions: a network namespace and some addresses exchange no packet any more, by the kernel, for a bounded time.
+"""Partitions: a network namespace and some addresses exchange packets no more, or not all, for a bounded time.
 
 Each cut is one nft table of its own in the namespace. Addresses stand in sets whose elements have a timeout, so the
 kernel ends a cut at its deadline whatever became of us; heal() takes the table away. Established connections are cut
@@ -17,11 +17,41 @@ from typing import Literal
 
 Action = Literal["drop", "reject"]
 """drop: silence, the peers wait for their timeouts. reject: whoever sends is answered with a reset at once."""
+Direction = Literal["both", "in", "out"]
+"""Of the packets that are stopped, as seen from the namespace."""
 _COUNTER = "cut"
 
 
 class PartitionError(Exception):
     """The kernel would not make, tell of, or take back a cut; says in nft's words why."""
+
+
+@dataclass(frozen=True)
+class Obstruction:
+    """What becomes of packets. ValueError for what cannot be."""
+
+    action: Action = "drop"
+    direction: Direction = "both"
+    loss: int = 100
+    """Percent of the packets that are stopped, each by chance."""
+    bytes_per_second: int | None = None
+    """Only what is beyond that rate is stopped, in each direction for itself; a packet that is larger than what one
+    second carries always is."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.loss <= 100:
+            raise ValueError(f"a loss of {self.loss} percent makes no sense: say 1 to 100")
+        if self.bytes_per_second is not None and self.bytes_per_second < 1:
+            raise ValueError(f"{self.bytes_per_second} bytes a second make no sense: say 1 or more")
+        if self.action == "reject" and (self.direction != "both" or self.condition):
+            raise ValueError("what is rejected is rejected in both directions, and all of it")
+
+    @property
+    def condition(self) -> str:
+        """nft's words for a packet that is stopped; empty when all are."""
+        if self.bytes_per_second is not None:
+            return f"limit rate over {self.bytes_per_second} bytes/second "
+        return "" if self.loss == 100 else f"numgen random mod 100 < {self.loss} "
 
 
 @dataclass(frozen=True)
@@ -36,7 +66,7 @@ class Cut:
     """Addresses with which no packet is exchanged."""
     seconds: float
     """After which the kernel lets packets through again."""
-    action: Action = "drop"
+    how: Obstruction = Obstruction()
     resets: bool = True
     """Of a reject: what is connected is reset from here. One end of a partition does that, the other one lets the
     resets through and refuses new connections only; if both did, none would arrive."""
@@ -79,8 +109,9 @@ class Cut:
     def _of(self, family: str) -> list[str]:
         comes, goes = f"input {family} saddr @peers_{family}", f"output {family} daddr @peers_{family}"
         stop = f"counter name {_COUNTER}"
-        if self.action == "drop":
-            return [f"{comes} {stop} drop", f"{goes} {stop} drop"]
+        if self.how.action == "drop":
+            which = {"both": [comes, goes], "in": [comes], "out": [goes]}[self.how.direction]
+            return [f"{way} {self.how.condition}{stop} drop" for way in which]
         # What comes in is answered, so that its sender hears of it. What goes out must reach the peer, which answers it
         # (at least by an acknowledgement) and is reset then; the peer's kernel resets this end at the next packet.
         refuse = f"{stop} reject with tcp reset"

@@ -1,23 +1,29 @@
-"""Components are cut off from others: their packets are stopped, in silence or with a reset."""
+"""Components are cut off from others: their packets are stopped, in silence or with a reset, all or some of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import get_args
 
+from injector.agents.partition import Action, Direction, Obstruction
 from support.deployment import Component, Deployment
 from support.errors import UsageError
-from support.faults import Fault, Stage, refuse_unknown
+from support.faults import Fault, Stage, refuse_unknown, whole_number
 from support.spec import Role, choose
+from support.victims import victims as meant
 
 LONGEST = 120.0
 """Seconds after which the kernel ends a partition, whatever became of this run."""
 _SIDES: dict[str, tuple[Role, ...]] = {"everybody": (), "frontend": ("frontend",), "etcd": ("etcd",), "nats": ("nats",)}
-_ACTIONS = ("drop", "reject")
+_NUMBERS = ("loss", "bytes_per_second")
 
 
 class CutOff(Fault):
-    """Cuts one component off from others until it is healed. Unavailable where the deployment cannot do that."""
+    """Cuts one component off from others until it is healed. Unavailable where the deployment cannot do that.
+
+    parameters: off ("everybody", "frontend", "etcd", "nats", or other components as `support.victims` names them),
+    action, direction (of the packets that are stopped, seen from the victim), loss (percent), bytes_per_second.
+    """
 
     kinds = ("partition",)
     name = "cut off"
@@ -29,25 +35,20 @@ class CutOff(Fault):
         victim: Component,
         *,
         off: str = "everybody",
-        action: Literal["drop", "reject"] = "drop",
+        how: Obstruction = Obstruction(),  # noqa: B008  # it is a constant
     ) -> None:
-        """off: from whom, one of "everybody", "frontend", "etcd", "nats"."""
-        choose("side of a partition", off, tuple(_SIDES))
-        others = [one for one in deployment.components.values() if one is not victim]
-        others = [one for one in others if not _SIDES[off] or one.role in _SIDES[off]]
-        if not others:
-            raise UsageError(f"{victim.name} cannot be cut off from {off}: there is none in this deployment")
+        others = _side(deployment, victim, off)
         self.victim = victim.name
         # A frontend comes first: it listens, whoever else does.
         others.sort(key=lambda one: one.role != "frontend")
-        self._partition = deployment.partition([victim], others, action=action, seconds=LONGEST)
+        self._partition = deployment.partition([victim], others, how, seconds=LONGEST)
 
     @classmethod
     def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
-        refuse_unknown("partition", parameters, "off", "action")
-        action = choose("action of a partition", parameters.get("action", "drop"), _ACTIONS)
+        refuse_unknown("partition", parameters, "off", "action", "direction", *_NUMBERS)
+        how = obstruction(parameters)
         off = parameters.get("off", "everybody")
-        return [cls(stage.deployment, victim, off=off, action=action) for victim in victims]  # type: ignore[arg-type]
+        return [cls(stage.deployment, victim, off=off, how=how) for victim in victims]
 
     def inject(self) -> None:
         self._partition.cut()
@@ -57,3 +58,25 @@ class CutOff(Fault):
 
     def heal(self) -> None:
         self._partition.mend()
+
+
+def obstruction(parameters: Mapping[str, str]) -> Obstruction:
+    """What these parameters say becomes of packets. UsageError for values that make no sense."""
+    action: Action = choose("action of a partition", parameters.get("action", "drop"), get_args(Action))
+    direction: Direction = choose("direction of a partition", parameters.get("direction", "both"), get_args(Direction))
+    numbers = {name: whole_number("partition", name, parameters[name]) for name in _NUMBERS if name in parameters}
+    try:
+        return Obstruction(action, direction, **numbers)
+    except ValueError as nonsense:
+        raise UsageError(f"a partition cannot be: {nonsense}") from nonsense
+
+
+def _side(deployment: Deployment, victim: Component, off: str) -> list[Component]:
+    if off in _SIDES:
+        there = [one for one in deployment.components.values() if not _SIDES[off] or one.role in _SIDES[off]]
+    else:
+        there = meant(deployment, off)
+    others = [one for one in there if one is not victim]
+    if not others:
+        raise UsageError(f"{victim.name} cannot be cut off from {off}: there is none in this deployment")
+    return others

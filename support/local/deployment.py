@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
+from injector.agents.partition import Obstruction
 from support.counts import in_flight
 from support.deployment import Component, Deployment, FarClient, Instance, Partition
 from support.errors import DeploymentError, UsageError
@@ -217,10 +217,9 @@ class LocalDeployment(Deployment):
         return NamespacedClient(self._network, f"{name}-{next(self._far)}")
 
     def partition(
-        self, one: Sequence[Component], other: Sequence[Component], *, action: Literal["drop", "reject"], seconds: float
+        self, one: Sequence[Component], other: Sequence[Component], how: Obstruction, *, seconds: float
     ) -> Partition:
-        probed = PORTS[other[0].role][0]
-        return LocalPartition(self._network, one, other, action=action, seconds=seconds, probed=probed)
+        return LocalPartition(self._network, one, other, how, seconds=seconds, probed=PORTS[other[0].role][0])
 
     def casualties(self) -> dict[str, str]:
         return {one.name: what for one in self._locals() if (what := one.casualty())}

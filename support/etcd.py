@@ -1,0 +1,212 @@
+"""The etcd cluster of a deployment as its members tell of it: who leads, who belongs to it, what each of them holds.
+
+Each question goes to one member and is answered from what that member knows itself, also when it is cut off from the
+others; so a minority that has not noticed is seen as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from etcd3.client import Etcd3Client
+from etcd3.etcdrpc import rpc_pb2
+
+from support.deployment import Component, Deployment
+from support.errors import DeploymentError
+from support.waiting import eventually
+
+CLIENT_PORT = 2379
+NO_SPACE = rpc_pb2.NOSPACE
+ANSWERS_WITHIN = 2.0
+"""Seconds; a member without a quorum answers what it can answer by itself in milliseconds."""
+ELECTED_WITHIN = 10.0
+"""Seconds in which a cluster with a quorum has a leader (an election takes 1 to 2 s by default)."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What one member says of itself."""
+
+    member: int
+    """Its id in the cluster."""
+    version: str
+    leader: int
+    """Id of the member that leads, as far as it knows; 0 for nobody."""
+    term: int
+    revision: int
+    """Of the newest change that it has."""
+    size: int
+    """Bytes of its database on disk."""
+
+
+class EtcdCluster:
+    """Of one deployment. Members are its components `etcd-0`, `etcd-1`, ...; those that do not answer are left out."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    @property
+    def members(self) -> list[Component]:
+        return self._deployment.of_role("etcd")
+
+    def status(self, member: Component) -> Status:
+        """ConnectionError when it does not answer."""
+        with _asked(member) as client:
+            told = client.maintenancestub.Status(rpc_pb2.StatusRequest(), ANSWERS_WITHIN)
+        header = told.header
+        return Status(header.member_id, told.version, told.leader, header.raft_term, header.revision, told.dbSize)
+
+    def statuses(self) -> dict[Component, Status]:
+        """Of the members that answer."""
+        return {member: status for member in self.members if (status := self._status_or_none(member))}
+
+    def leader(self) -> Component:
+        """The one that takes itself for the leader and has a majority. DeploymentError when there is none in time."""
+        found = eventually(
+            self._leader,
+            within=ELECTED_WITHIN,
+            describe="the etcd members agree on who leads",
+            error=DeploymentError,
+            last_seen=lambda: str({member.name: status.leader for member, status in self.statuses().items()}),
+        )
+        assert found is not None
+        return found
+
+    def followers(self) -> list[Component]:
+        """Members that answer and do not lead."""
+        leader = self.leader()
+        return [member for member in self.statuses() if member is not leader]
+
+    def leaders(self) -> list[Component]:
+        """Members that take themselves for the leader: two of them at once, while an old one has not noticed."""
+        return [member for member, status in self.statuses().items() if status.leader == status.member]
+
+    def _leader(self) -> Component | None:
+        there = self.statuses()
+        for member, status in there.items():
+            votes = [one for one in there.values() if one.leader == status.member and one.term == status.term]
+            if status.leader == status.member and 2 * len(votes) > len(self.members):
+                return member
+        return None
+
+    def _status_or_none(self, member: Component) -> Status | None:
+        with suppress(ConnectionError):
+            return self.status(member)
+        return None
+
+    def belongs(self) -> dict[str, int]:
+        """Members that the cluster counts, by name, and their ids, as its leader tells. ConnectionError."""
+        with _asked(self.leader()) as client:
+            told = client.clusterstub.MemberList(rpc_pb2.MemberListRequest(), ANSWERS_WITHIN)
+        return {one.name: one.ID for one in told.members}
+
+    def content(self, member: Component) -> tuple[int, dict[bytes, tuple[int, bytes]]]:
+        """The revision that a member has, and what it holds: by key, when it was last changed (revision), and as what.
+
+        From its own store, without asking the others. ConnectionError.
+        """
+        everything = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0", serializable=True)
+        with _asked(member) as client:
+            told = client.kvstub.Range(everything, ANSWERS_WITHIN)
+        return told.header.revision, {each.key: (each.mod_revision, each.value) for each in told.kvs}
+
+    def differences(self) -> str:
+        """What members do not agree on, in words; empty when all are there, follow one leader and hold the same."""
+        silent = [member.name for member in self.members if member not in (there := self.statuses())]
+        if silent:
+            return f"{', '.join(silent)} does not answer"
+        leaders = {status.leader for status in there.values()}
+        if len(leaders) != 1 or 0 in leaders:
+            return f"they take {len(leaders)} different ones for their leader"
+        held = {member.name: self.content(member) for member in self.members}
+        if len({revision for revision, _ in held.values()}) != 1:
+            return f"their revisions are {', '.join(f'{name}: {revision}' for name, (revision, _) in held.items())}"
+        first = next(iter(held.values()))
+        if other := [name for name, what in held.items() if what != first]:
+            return f"{', '.join(other)} holds other data at the same revision: etcd's own fault, not Dynamo's"
+        return ""
+
+    # What operators do.
+
+    def forget(self, name: str) -> None:
+        """Take a member out of the cluster. DeploymentError when it does not belong to it, ConnectionError."""
+        there = self.belongs()
+        if name not in there:
+            raise DeploymentError(f"{name} does not belong to the etcd cluster: it has {', '.join(there)}")
+        with _asked(self.leader()) as client:
+            client.clusterstub.MemberRemove(rpc_pb2.MemberRemoveRequest(ID=there[name]), ANSWERS_WITHIN)
+
+    def expect(self, peer_url: str) -> None:
+        """Let a new member join that will speak from there. ConnectionError."""
+        with _asked(self.leader()) as client:
+            client.clusterstub.MemberAdd(rpc_pb2.MemberAddRequest(peerURLs=[peer_url]), ANSWERS_WITHIN)
+
+    def fill(self, *, piece: int = 1 << 20, most: int = 1 << 28) -> int:
+        """Store values until the cluster has no space left. Bytes stored. DeploymentError when there is no end."""
+        with _asked(self.leader()) as client:
+            for number in range(most // piece):
+                if not self._stored(client, f"dynamo-fault-specs/fill/{number}", b"0" * piece):
+                    return number * piece
+        raise DeploymentError(f"etcd still has space after {most} bytes: give it a quota")
+
+    def _stored(self, client: Any, key: str, value: bytes) -> bool:
+        try:
+            client.kvstub.Put(rpc_pb2.PutRequest(key=key.encode(), value=value), ANSWERS_WITHIN)
+        except grpc.RpcError as refused:
+            if refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+                return False
+            raise
+        return True
+
+    def alarms(self) -> list[int]:
+        """Alarms that are raised, one for each member that raises it: `NO_SPACE`. ConnectionError."""
+        with _asked(self.leader()) as client:
+            told = client.maintenancestub.Alarm(rpc_pb2.AlarmRequest(action=rpc_pb2.AlarmRequest.GET), ANSWERS_WITHIN)
+        return [each.alarm for each in told.alarms]
+
+    def make_room(self) -> None:
+        """Delete what `fill` stored, compact, defragment each member, and end the alarm. ConnectionError."""
+        with _asked(self.leader()) as client:
+            prefix = b"dynamo-fault-specs/fill/"
+            client.kvstub.DeleteRange(
+                rpc_pb2.DeleteRangeRequest(key=prefix, range_end=prefix[:-1] + b"0"), ANSWERS_WITHIN
+            )
+        self.compact()
+        for member in self.members:
+            with _asked(member) as client:
+                client.maintenancestub.Defragment(rpc_pb2.DefragmentRequest(), 5 * ANSWERS_WITHIN)
+        with _asked(self.leader()) as client:
+            ends = rpc_pb2.AlarmRequest(action=rpc_pb2.AlarmRequest.DEACTIVATE, alarm=NO_SPACE)
+            client.maintenancestub.Alarm(ends, ANSWERS_WITHIN)
+
+    def compact(self) -> int:
+        """Forget the history up to now; returns the revision up to which. ConnectionError."""
+        leader = self.leader()
+        revision = self.status(leader).revision
+        with _asked(leader) as client:
+            client.kvstub.Compact(rpc_pb2.CompactionRequest(revision=revision, physical=True), ANSWERS_WITHIN)
+        return revision
+
+    def touch(self, times: int = 1) -> None:
+        """Change a key of our own so often: revisions grow, as they do in a cluster that others use too."""
+        with _asked(self.leader()) as client:
+            for number in range(times):
+                client.kvstub.Put(
+                    rpc_pb2.PutRequest(key=b"dynamo-fault-specs/touch", value=b"%d" % number), ANSWERS_WITHIN
+                )
+
+
+@contextmanager
+def _asked(member: Component) -> Iterator[Any]:
+    """A client of one member. What gRPC raises becomes a ConnectionError that names the member."""
+    client = Etcd3Client(host=member.address, port=CLIENT_PORT, timeout=ANSWERS_WITHIN)
+    try:
+        yield client
+    except grpc.RpcError as failure:
+        raise ConnectionError(f"{member.name} does not answer: {failure.code().name}: {failure.details()}") from failure
+    finally:
+        client.close()
