@@ -36,8 +36,11 @@ class Component(ABC):
     role: Role
 
     @abstractmethod
-    def kill(self) -> None:
-        """End it at once (SIGKILL), and return when it is seen gone. FaultError when it was not running."""
+    def kill(self, *, for_good: bool = False) -> None:
+        """End it at once (SIGKILL), and return when it is seen gone. FaultError when it was not running.
+
+        for_good: it is not started again, whatever the deployment's policy, until `restart`.
+        """
 
     @abstractmethod
     def terminate(self) -> None:
@@ -69,6 +72,14 @@ class Component(ABC):
     @abstractmethod
     def speed_up(self) -> None:
         """End that."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start one that has ended, with what it had, and return at once."""
+
+    @abstractmethod
+    def wait_until_up(self) -> None:
+        """Return when it is up by its own account. DeploymentError with its last words when it has ended."""
 
     @abstractmethod
     def restart(self, *, dynamo: str | None = None) -> None:
@@ -260,6 +271,16 @@ class Deployment(ABC):
     @abstractmethod
     def remove(self, name: str) -> None:
         """Ask a worker to end, wait until it has drained and ended, and forget it. DeploymentError when it does not."""
+
+    @abstractmethod
+    def lose_data(self, name: str) -> None:
+        """Take away what a component has stored. UsageError for one that runs, or that stores nothing."""
+
+    @abstractmethod
+    def replace_member(self, name: str) -> Component:
+        """An empty etcd member in the place of this one: taken out of the cluster and ended, its data lost, a new one
+        let in under its name. Returns when it is up by its own account. UsageError for what is no member of a cluster.
+        """
 
     @abstractmethod
     def far_client(self, name: str) -> FarClient:

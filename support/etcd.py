@@ -81,6 +81,20 @@ class EtcdCluster:
         leader = self.leader()
         return [member for member in self.statuses() if member is not leader]
 
+    def busiest(self) -> Component:
+        """The member that keeps most leases of others alive: whoever speaks to it stakes its own life on it.
+
+        Of those with equally many the first; a component keeps its lease alive by a stream to one member (1.4.2).
+        """
+        return max(self.statuses(), key=self.kept)
+
+    def kept(self, member: Component) -> int:
+        """Streams by which it keeps leases alive, now. ConnectionError."""
+        labels = {"grpc_method": "LeaseKeepAlive"}
+        scrape = member.metrics()
+        begun = scrape.total("grpc_server_started_total", **labels)
+        return int(begun - scrape.total("grpc_server_handled_total", **labels))
+
     def leaders(self) -> list[Component]:
         """Members that take themselves for the leader: two of them at once, while an old one has not noticed."""
         return [member for member, status in self.statuses().items() if status.leader == status.member]
@@ -190,6 +204,24 @@ class EtcdCluster:
         with _asked(leader) as client:
             client.kvstub.Compact(rpc_pb2.CompactionRequest(revision=revision, physical=True), ANSWERS_WITHIN)
         return revision
+
+    def remembers(self, revision: int) -> bool:
+        """Whether what was there at that revision can still be read. ConnectionError."""
+        try:
+            with _asked(self.leader()) as client:
+                client.kvstub.Range(rpc_pb2.RangeRequest(key=b"any", revision=revision), ANSWERS_WITHIN)
+        except ConnectionError as failure:
+            if "compacted" in str(failure):
+                return False
+            raise
+        return True
+
+    def agrees(self, member: Component) -> bool:
+        """Whether a member can be read with the consent of a majority: one that cannot gives nobody old news."""
+        with suppress(ConnectionError), _asked(member) as client:
+            client.kvstub.Range(rpc_pb2.RangeRequest(key=b"any"), ANSWERS_WITHIN)
+            return True
+        return False
 
     def touch(self, times: int = 1) -> None:
         """Change a key of our own so often: revisions grow, as they do in a cluster that others use too."""

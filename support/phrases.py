@@ -199,23 +199,40 @@ class Deed:
 
     kind: str
     lasts: float | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def to(self, whom: str, **when: Any) -> Failure:
-        return Failure(type=self.kind, target=whom, lasts=self.lasts, **when)
+        return Failure(type=self.kind, target=whom, lasts=self.lasts, parameters=self.parameters, **when)
 
 
-_DEEDS = {
-    "killed": "kill",
-    "asked to end": "terminate",
-    "frozen": "pause",
-    "away": "absence",
-    "taken away": "scale_down",
-    "restarted one by one": "rolling_restart",
-    "replaced one by one": "rolling_replacement",
-    "joined by one more": "scale_up",
-    "ten times slower": "slow",
-    "killed and started again 5 times": "churn",
-    "gone": "gone",
+_OFF = {
+    "everybody": "everybody",
+    "etcd": "etcd",
+    "the other etcd members": "etcd",
+    "an etcd follower": "one etcd follower",
+    "NATS": "nats",
+    "the frontend": "frontend",
+}
+_DEEDS: dict[str, tuple[str, Mapping[str, str]]] = {
+    "killed": ("kill", {}),
+    "asked to end": ("terminate", {}),
+    "frozen": ("pause", {}),
+    "away": ("absence", {}),
+    "taken away": ("scale_down", {}),
+    "restarted one by one": ("rolling_restart", {}),
+    "replaced one by one": ("rolling_replacement", {}),
+    "joined by one more": ("scale_up", {}),
+    "ten times slower": ("slow", {}),
+    "killed and started again 5 times": ("churn", {}),
+    "gone": ("gone", {}),
+    "gone with what it stored": ("gone", {"data": "lost"}),
+    "replaced by an empty one": ("replace_member", {}),
+    "out of space": ("no_space", {}),
+    "made to forget its history": ("compact", {}),
+    **{f"cut off from {words}": ("partition", {"off": off}) for words, off in _OFF.items()},
+    **{f"not heard by {words}": ("partition", {"off": off, "direction": "out"}) for words, off in _OFF.items()},
+    **{f"deaf to {words}": ("partition", {"off": off, "direction": "in"}) for words, off in _OFF.items()},
+    "left with 7 of 10 packets from etcd": ("partition", {"off": "etcd", "loss": "30"}),
 }
 _DEED = re.compile(rf"(?:is|are) ({'|'.join(sorted(_DEEDS, key=len, reverse=True))})(?: for (\d+) seconds)?")
 
@@ -225,7 +242,8 @@ def parse_deed(text: str) -> Deed:
     """ "is killed", "are restarted one by one", "is frozen for 15 seconds"."""
     match = _DEED.fullmatch(text)
     assert match, "the pattern lets nothing else through"
-    return Deed(_DEEDS[match[1]], float(match[2]) if match[2] else None)
+    kind, parameters = _DEEDS[match[1]]
+    return Deed(kind, float(match[2]) if match[2] else None, parameters)
 
 
 _BLOWS: dict[str, Callable[[Component], Fault]] = {
@@ -256,10 +274,13 @@ def parse_cut(text: str) -> Mapping[str, str]:
     return _CUTS[text]
 
 
-@parse.with_pattern(r"(?:the|one|every|all|half of the|\d+) (?:frontend|prefill|decode|worker)s?(?: workers?)?")
+@parse.with_pattern(
+    r"NATS|(?:the|an?|one|both|every|all|half of the|\d+) (?:busiest )?(?:frontend|prefill|decode|worker|etcd)s?"
+    r"(?: workers?| members?| leader| followers?)?"
+)
 def parse_whom(text: str) -> str:
-    """ "one worker", "every prefill worker", "the frontend"."""
-    return text
+    """ "one worker", "every prefill worker", "the frontend", "an etcd follower", "NATS"."""
+    return "the nats server" if text == "NATS" else text
 
 
 _WHEN: dict[str, Callable[[str], dict[str, Any]]] = {

@@ -76,6 +76,11 @@ class DeploymentSpec:
     """Workers of another model beside them; only the counting engine has one."""
     frontends: int = 1
     etcd_members: int = 1
+    etcd_quota_mb: int | None = None
+    """What each etcd member may store, in MB; None: its default, 2 GB."""
+    etcd_election_ms: int | None = None
+    """How long an etcd member waits for its leader before it stands for election, which speaks ten times meanwhile;
+    None: its default, 1000, of a single member 100."""
     request_plane: Plane = "tcp"
     migration_limit: int = 0
     migration_max_seq_len: int | None = None

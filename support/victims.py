@@ -17,8 +17,8 @@ _ROLES: dict[str, tuple[Role, ...]] = {
     "nats": ("nats",),
 }
 _WORDS = re.compile(
-    r"(?P<many>the|an?|one|both|every|all|half of the|\d+) (?P<role>frontend|prefill|decode|etcd|nats|worker)s?"
-    r"(?: worker| member| server| (?P<rank>leader|follower))?s?"
+    r"(?P<many>the|an?|one|both|every|all|half of the|\d+) (?P<most>busiest )?"
+    r"(?P<role>frontend|prefill|decode|etcd|nats|worker)s?(?: worker| member| server| (?P<rank>leader|follower))?s?"
 )
 
 
@@ -28,12 +28,14 @@ def victims(deployment: Deployment, words: str) -> list[Component]:
     "one worker" is the running one that works on most requests now, so that a failure strikes where it hurts.
     """
     if match := _WORDS.fullmatch(words.strip()):
-        return _meant(deployment, match["many"], match["role"], match["rank"], words)
+        return _meant(deployment, match["many"], match["role"], match["rank"] or match["most"], words)
     return [deployment.component(name.strip()) for name in words.split(",")]
 
 
 def _meant(deployment: Deployment, many: str, role: str, rank: str | None, words: str) -> list[Component]:
-    there = _ranked(deployment, rank) if rank else [one for one in deployment.of_role(*_ROLES[role]) if one.running]
+    there = (
+        _ranked(deployment, role, rank) if rank else [one for one in deployment.of_role(*_ROLES[role]) if one.running]
+    )
     if not there:
         raise UsageError(f"{words!r} names nobody: this deployment has {', '.join(deployment.components)}")
     if many in ("every", "all"):
@@ -44,11 +46,15 @@ def _meant(deployment: Deployment, many: str, role: str, rank: str | None, words
     return sorted(there, key=_busy, reverse=True)[:count]
 
 
-def _ranked(deployment: Deployment, rank: str) -> list[Component]:
+def _ranked(deployment: Deployment, role: str, rank: str) -> list[Component]:
+    if role != "etcd":
+        raise UsageError(f"only etcd members are {rank.strip()}: say 'one {role}' and it is the one with most to do")
     from support.etcd import EtcdCluster  # gRPC takes 0.1 s, which only its scenarios should cost
 
     cluster = EtcdCluster(deployment)
-    return [cluster.leader()] if rank == "leader" else cluster.followers()
+    if rank == "follower":
+        return cluster.followers()
+    return [cluster.leader() if rank == "leader" else cluster.busiest()]
 
 
 def _busy(component: Component) -> float:

@@ -76,6 +76,8 @@ class Surroundings:
     """Folder for the data of etcd and NATS."""
     etcd: Path
     nats_server: Path
+    joins: bool = False
+    """An etcd member joins a cluster that is there."""
 
     def etcds(self) -> list[str]:
         return [name for name in self.places if name.startswith("etcd-")]
@@ -99,11 +101,15 @@ def _etcd(name: str, role: Role, around: Surroundings) -> Command:
         "listen-peer-urls": peer,
         "initial-advertise-peer-urls": peer,
         "initial-cluster": members,
-        "initial-cluster-state": "new",
+        "initial-cluster-state": "existing" if around.joins else "new",
         "logger": "zap",
-        # A single member only waits for its own election: 0.1 s of it instead of 1 s.
-        **({"heartbeat-interval": "10", "election-timeout": "100"} if alone else {}),
     }
+    if alone or around.spec.etcd_election_ms:
+        # A single member only waits for its own election: 0.1 s of it instead of 1 s.
+        election = around.spec.etcd_election_ms or 100
+        options |= {"heartbeat-interval": str(election // 10), "election-timeout": str(election)}
+    if around.spec.etcd_quota_mb:
+        options |= {"quota-backend-bytes": str(around.spec.etcd_quota_mb << 20)}
     return Command([str(around.etcd), *(f"--{option}={value}" for option, value in options.items())])
 
 

@@ -66,8 +66,8 @@ class LocalComponent(Component):
     def start(self) -> None:
         self.process.start()
 
-    def kill(self) -> None:
-        self.process.kill()
+    def kill(self, *, for_good: bool = False) -> None:
+        self.process.kill(for_good=for_good)
 
     def terminate(self) -> None:
         self.process.terminate()

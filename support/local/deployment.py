@@ -17,7 +17,7 @@ from support.counts import in_flight
 from support.deployment import Component, Deployment, FarClient, Instance, Partition
 from support.errors import DeploymentError, UsageError
 from support.local import installed
-from support.local.commands import GRPC, HTTP, OTHER, PORTS, Surroundings, command
+from support.local.commands import ETCD_PEER, GRPC, HTTP, OTHER, PORTS, Surroundings, command
 from support.local.component import LocalComponent
 from support.local.far_client import NamespacedClient
 from support.local.model import MODEL_NAME, ModelFolder, give_back, write_flawed_model
@@ -30,6 +30,7 @@ from support.waiting import eventually
 READY_WITHIN = 60.0
 DRAINED_WITHIN = 60.0
 """Seconds that a worker which is asked to end may take for the requests that it still has."""
+_STORE: tuple[Role, ...] = ("etcd", "nats")
 _GIVEN = re.compile(r'request received request_id=(\S+) .*x_request_id="([^"]*)"')
 """In a frontend's log: the id that it gives to a request, and the one that its client gave it."""
 _ABORTED = re.compile(r"^(\S+Z) .*Aborted Request ID: (\S+)", re.MULTILINE)
@@ -156,6 +157,30 @@ class LocalDeployment(Deployment):
         )
         component.stop()
         del self.components[name]
+
+    def lose_data(self, name: str) -> None:
+        component = self._local(name)
+        if component.role not in _STORE:
+            raise UsageError(f"{name} stores nothing: only {' and '.join(_STORE)} do")
+        if component.running:
+            raise UsageError(f"{name} runs: what it stores can be taken away when it has ended")
+        shutil.rmtree(self._folders.data / name)
+
+    def replace_member(self, name: str) -> Component:
+        from support.etcd import EtcdCluster  # gRPC takes 0.1 s, which only its scenarios should cost
+
+        old, cluster = self._local(name), EtcdCluster(self)
+        if old.role != "etcd" or self.spec.etcd_members == 1:
+            raise UsageError(f"{name} cannot be replaced: only a member of an etcd cluster can")
+        self._altered.append(f"{name} was replaced")
+        cluster.forget(name)
+        old.stop()
+        self.lose_data(name)
+        cluster.expect(f"http://{old.place.at(ETCD_PEER)}")
+        new = self._put(name, "etcd", replace(self._around, joins=True))
+        new.start()
+        new.wait_until_up()
+        return new
 
     def instances(self) -> list[Instance]:
         return instances(self._local("frontend-0"))

@@ -107,11 +107,16 @@ class SupervisedProcess:
             raise DeploymentError(f"{self.name} is not running: it ended with {self.exits or 'nothing'}")
         return process.pid
 
-    def kill(self) -> None:
-        """SIGKILL, and seen gone. FaultError when it was not running or is still there after 5 s."""
+    def kill(self, *, for_good: bool = False) -> None:
+        """SIGKILL, and seen gone. FaultError when it was not running or is still there after 5 s.
+
+        for_good: its policy does not start it again.
+        """
         with self._changed:
             if self._process is None:
                 raise FaultError(f"{self.name} cannot be killed: it is not running")
+            if for_good:
+                self._wanted = False
             ends = len(self.exits)
             self._signal(signal.SIGKILL)
             if not self._changed.wait_for(lambda: len(self.exits) > ends, timeout=5):
