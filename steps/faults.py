@@ -7,7 +7,7 @@ from behave.runner import Context
 
 from support.deployment import Component
 from support.faults import Fault
-from support.phrases import TYPES
+from support.phrases import TYPES, Deed
 from support.victims import victims
 
 register_type(**TYPES)
@@ -22,3 +22,8 @@ def strike_serving_worker(context: Context, name: str, blow: Callable[[Component
 @when("{whom:Whom} {blow:Blow}")
 def strike(context: Context, whom: str, blow: Callable[[Component], Fault]) -> None:
     context.world.journal.inject(*(blow(victim) for victim in victims(context.world.deployment, whom)))
+
+
+@when("{whom:Whom} {deed:Deed}")
+def strike_for_a_while(context: Context, whom: str, deed: Deed) -> None:
+    context.world.strike(deed.to(whom))

@@ -10,9 +10,9 @@ from support.checkers import OtherFrontendsChecker
 from support.deployment import Component
 from support.endings import (
     ALIVE,
-    READY,
     expect_all_ended,
     expect_all_free,
+    expect_not_ready,
     expect_service,
     says,
     strike_frontend,
@@ -50,8 +50,7 @@ def strike_frontend_in_mid_answer(context: Context, blow: Callable[[Component], 
 
 @then("it says that it is not ready")
 def says_not_ready(context: Context) -> None:
-    answer = says(context.world, READY)
-    assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE, f"the frontend said {answer}"
+    expect_not_ready(context.world)
 
 
 @then("it says that it lives")

@@ -15,7 +15,7 @@ from support.checkers import (
 from support.phrases import TYPES
 from support.promises import expect_of_load
 from support.scenarios import Load
-from support.spec import Backend
+from support.spec import Backend, Plane
 
 register_type(**TYPES)
 
@@ -26,6 +26,11 @@ WHO = {"nvext": {"extra_fields": ["worker_id"]}}
 @given("a {backend:Backend} deployment with {workers:d} workers that get requests {spread:Router}")
 def routed_deployment(context: Context, backend: Backend, workers: int, spread: str) -> None:
     context.world.deploy(backend=backend, workers=workers, migration_limit=3, router_mode=spread)
+
+
+@given("a {backend:Backend} deployment with {workers:d} workers that get requests {spread:Router}, over {plane:Plane}")
+def routed_deployment_over(context: Context, backend: Backend, workers: int, spread: str, plane: Plane) -> None:
+    context.world.deploy(backend=backend, workers=workers, migration_limit=3, router_mode=spread, request_plane=plane)
 
 
 @given(

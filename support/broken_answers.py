@@ -12,6 +12,7 @@ from support.counts import REQUESTS, Counter, engine_running
 from support.deployment import Component
 from support.refusals import Answer, Question, completion
 from support.requests import send_completion_request
+from support.spec import Role
 from support.streams import EventParser, read_event
 from support.waiting import eventually
 from support.world import World
@@ -85,11 +86,11 @@ def expect_all_serve(world: World, *, within: float) -> None:
     world.note("every worker served again after", f"{time.monotonic() - begun:.2f} s")
 
 
-def expect_places_free(world: World, *, within: float) -> None:
-    """Nobody works on anything, by the gauges of frontend and workers and by what the engines say."""
+def expect_places_free(world: World, *roles: Role, within: float) -> None:
+    """Nobody (of these roles) works on anything, by the gauges of frontend and workers and by what the engines say."""
 
     def free() -> bool:
-        held = world.deployment.in_flight() | _running(world.deployment.workers)
+        held = world.deployment.in_flight(*roles) | _running(world.deployment.workers)
         assert not held, f"still in use: {held}"
         return True
 

@@ -105,6 +105,10 @@ class Component(ABC):
     def metrics(self) -> Metrics:
         """One scrape, now. ConnectionError when it does not answer."""
 
+    @abstractmethod
+    def instance_id(self) -> int | None:
+        """The id of a frontend or worker in discovery, and of its lease; None where it tells none. ConnectionError."""
+
     @property
     @abstractmethod
     def metrics_url(self) -> str:
@@ -260,9 +264,14 @@ class Deployment(ABC):
         """Return when every component is up and the frontend would serve the model with all workers of the spec."""
 
     @abstractmethod
-    def add(self, role: Role, *, dynamo: str | None = None, flaw: str | None = None) -> Component:
+    def lacking(self) -> list[str]:
+        """What frontends lack to serve with exactly the workers that the deployment has, in words. ConnectionError."""
+
+    @abstractmethod
+    def add(self, role: Role, *, dynamo: str | None = None, flaw: str | None = None, wait: bool = True) -> Component:
         """One component more of a generating role. Returns when every frontend would send it requests.
 
+        wait: or else at once.
         dynamo: of another version than the spec's; Unavailable when that is not installed. UsageError for other roles.
         flaw: of its model, one of `support.spec.MODEL_FLAWS`. DeploymentError, with its name and last words, when it
         ends instead of serving; it is then still among the components.
@@ -300,8 +309,11 @@ class Deployment(ABC):
         """Components that are down, frozen, or no longer the ones that were started, and what became of them."""
 
     @abstractmethod
-    def in_flight(self) -> dict[str, float]:
-        """Requests that frontends and workers now work on, by component, only where there are any."""
+    def in_flight(self, *roles: Role) -> dict[str, float]:
+        """Requests that components of these roles (frontends and workers) now work on, only where there are any.
+
+        ConnectionError for one that runs and does not answer.
+        """
 
     @abstractmethod
     def ailments(self) -> list[str]:

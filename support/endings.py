@@ -12,9 +12,12 @@ from support.errors import FaultError, UsageError
 from support.faults import Fault
 from support.recording import outcome
 from support.refusals import Answer, Question, ask, completion
+from support.spec import GENERATING
 from support.waiting import eventually, scaled
 from support.world import World
 
+SAYS_SO_WITHIN = 1.0
+"""Seconds that a frontend may take to notice that it was asked to end."""
 READY, ALIVE = "/health", "/live"
 """Where a frontend says of itself whether it should be sent requests, and whether it should be left running."""
 
@@ -86,6 +89,17 @@ def says(world: World, path: str) -> Answer:
     return answer
 
 
+def expect_not_ready(world: World) -> None:
+    """The frontend says so, at the latest `SAYS_SO_WITHIN` seconds after the last fault."""
+
+    def said() -> bool:
+        answer = says(world, READY)
+        assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE, f"the frontend said {answer}"
+        return True
+
+    eventually(said, within=_left(world, SAYS_SO_WITHIN), describe="the frontend says that it is not ready")
+
+
 def expect_all_ended(world: World, *, within: float) -> None:
     """So many seconds (scaled) after the last fault every request has come to its end, however it did."""
     for name, client in world.clients.items():
@@ -94,8 +108,8 @@ def expect_all_ended(world: World, *, within: float) -> None:
 
 
 def expect_all_free(world: World, *, within: float) -> None:
-    """So many seconds (scaled) after the last fault nobody works on anything (`expect_places_free`)."""
-    expect_places_free(world, within=_left(world, within))
+    """So many seconds (scaled) after the last fault no worker works on anything (`expect_places_free`)."""
+    expect_places_free(world, *GENERATING, within=_left(world, within))
     world.note("every place was seen to be free after", f"{time.monotonic() - world.struck_at:.3f} s")
 
 

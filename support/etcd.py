@@ -23,6 +23,10 @@ CLIENT_PORT = 2379
 NO_SPACE = rpc_pb2.NOSPACE
 ANSWERS_WITHIN = 2.0
 """Seconds; a member without a quorum answers what it can answer by itself in milliseconds."""
+AGREES_WITHIN = 0.5
+"""Seconds; a majority is asked in milliseconds."""
+CHANGES_WITHIN = 20.0
+"""Seconds in which a cluster takes a change of its members: each must have been in reach for 5 s."""
 ELECTED_WITHIN = 10.0
 """Seconds in which a cluster with a quorum has a leader (an election takes 1 to 2 s by default)."""
 
@@ -144,20 +148,34 @@ class EtcdCluster:
             return f"{', '.join(other)} holds other data at the same revision: etcd's own fault, not Dynamo's"
         return ""
 
+    def remaining(self, lease: int) -> int:
+        """Seconds, whole ones, that a lease has left if it is not renewed; -1 for one that is over. ConnectionError."""
+        with _asked(self.leader()) as client:
+            told = client.leasestub.LeaseTimeToLive(rpc_pb2.LeaseTimeToLiveRequest(ID=lease), ANSWERS_WITHIN)
+        return int(told.TTL)
+
     # What operators do.
 
     def forget(self, name: str) -> None:
-        """Take a member out of the cluster. DeploymentError when it does not belong to it, ConnectionError."""
+        """Take a member out of the cluster. DeploymentError when it does not belong to it, or is not let go."""
         there = self.belongs()
         if name not in there:
             raise DeploymentError(f"{name} does not belong to the etcd cluster: it has {', '.join(there)}")
-        with _asked(self.leader()) as client:
-            client.clusterstub.MemberRemove(rpc_pb2.MemberRemoveRequest(ID=there[name]), ANSWERS_WITHIN)
+        self._change("MemberRemove", rpc_pb2.MemberRemoveRequest(ID=there[name]))
 
     def expect(self, peer_url: str) -> None:
-        """Let a new member join that will speak from there. ConnectionError."""
-        with _asked(self.leader()) as client:
-            client.clusterstub.MemberAdd(rpc_pb2.MemberAddRequest(peerURLs=[peer_url]), ANSWERS_WITHIN)
+        """Let a new member join that will speak from there. DeploymentError when the cluster does not take it."""
+        self._change("MemberAdd", rpc_pb2.MemberAddRequest(peerURLs=[peer_url]))
+
+    def _change(self, what: str, wanted: Any) -> None:
+        """For some seconds after its start or a change a cluster refuses to be changed ("unhealthy cluster")."""
+
+        def changed() -> bool:
+            with _asked(self.leader()) as client:
+                getattr(client.clusterstub, what)(wanted, ANSWERS_WITHIN)
+            return True
+
+        eventually(changed, within=CHANGES_WITHIN, describe=f"the etcd cluster does its {what}", error=DeploymentError)
 
     def fill(self, *, piece: int = 1 << 20, most: int = 1 << 28) -> int:
         """Store values until the cluster has no space left. Bytes stored. DeploymentError when there is no end."""
@@ -179,7 +197,7 @@ class EtcdCluster:
     def alarms(self) -> list[int]:
         """Alarms that are raised, one for each member that raises it: `NO_SPACE`. ConnectionError."""
         with _asked(self.leader()) as client:
-            told = client.maintenancestub.Alarm(rpc_pb2.AlarmRequest(action=rpc_pb2.AlarmRequest.GET), ANSWERS_WITHIN)
+            told = client.maintenancestub.Alarm(rpc_pb2.AlarmRequest(), ANSWERS_WITHIN)
         return [each.alarm for each in told.alarms]
 
     def make_room(self) -> None:
@@ -194,8 +212,11 @@ class EtcdCluster:
             with _asked(member) as client:
                 client.maintenancestub.Defragment(rpc_pb2.DefragmentRequest(), 5 * ANSWERS_WITHIN)
         with _asked(self.leader()) as client:
-            ends = rpc_pb2.AlarmRequest(action=rpc_pb2.AlarmRequest.DEACTIVATE, alarm=NO_SPACE)
-            client.maintenancestub.Alarm(ends, ANSWERS_WITHIN)
+            for raised in client.maintenancestub.Alarm(rpc_pb2.AlarmRequest(), ANSWERS_WITHIN).alarms:
+                ends = rpc_pb2.AlarmRequest(
+                    action=rpc_pb2.AlarmRequest.DEACTIVATE, memberID=raised.memberID, alarm=raised.alarm
+                )
+                client.maintenancestub.Alarm(ends, ANSWERS_WITHIN)
 
     def compact(self) -> int:
         """Forget the history up to now; returns the revision up to which. ConnectionError."""
@@ -219,7 +240,7 @@ class EtcdCluster:
     def agrees(self, member: Component) -> bool:
         """Whether a member can be read with the consent of a majority: one that cannot gives nobody old news."""
         with suppress(ConnectionError), _asked(member) as client:
-            client.kvstub.Range(rpc_pb2.RangeRequest(key=b"any"), ANSWERS_WITHIN)
+            client.kvstub.Range(rpc_pb2.RangeRequest(key=b"any"), AGREES_WITHIN)
             return True
         return False
 

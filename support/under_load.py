@@ -18,6 +18,7 @@ from support.checkers.base import ValidationContext, Vital
 from support.counts import CANCELLATIONS, MIGRATIONS, REJECTIONS, REQUESTS, SUCCEEDED, Counts
 from support.deployment import Deployment, Target
 from support.errors import DeploymentError, FaultError, NotWithin, UsageError
+from support.etcd_looks import EtcdKeeper
 from support.faults import Fault, Stage, kind
 from support.faults.journal import Journal
 from support.load.plan import Fixed, Lengths, LoadPlan
@@ -63,6 +64,7 @@ class UnderLoad:
         self._before: dict[str, Vital] = {}
         self._context: ValidationContext | None = None
         self._ended = False
+        self._etcd: EtcdKeeper | None = None
 
     def begin(self) -> None:
         """Start it; the phase STANDARD begins. Returns when the first request is about to go out."""
@@ -76,12 +78,11 @@ class UnderLoad:
         self._sampler.start()
         self._roster = RosterKeeper(self.deployment, self.folder, clock_offset=self._load.clock_offset)
         self._roster.start()
+        self._etcd = self._looking_at_etcd()
         try:
             self._load.start()
         except BaseException:
-            self._roster.stop()
-            self._sampler.stop()
-            self._ended = True
+            self.end()
             raise
         self._enter("STANDARD")
 
@@ -106,9 +107,13 @@ class UnderLoad:
         with suppress(NotWithin):
             eventually(self._done, within=seconds, describe="the load is done", error=NotWithin, interval=0.05)
 
-    def recovered(self, *, within: float) -> None:
-        """Let the load go on until it is answered as before the last fault, or for so many seconds after it."""
-        at = self._journal.marks[-1].began_at if self._journal.marks else self._phases[0][1]
+    def recovered(self, *, within: float, since: float | None = None) -> None:
+        """Let the load go on until it is answered as before the last fault, or for so many seconds after it.
+
+        since: look only at what comes after (CLOCK_MONOTONIC), and count from there; None: from the last fault's begin.
+        """
+        begun = self._journal.marks[-1].began_at if self._journal.marks else self._phases[0][1]
+        at = begun if since is None else since
         left = within + (at - time.monotonic()) / scaled(1) + STEADY_WINDOW
         self._write_marks()
         with suppress(NotWithin):  # what was seen is for RecoveryTimeChecker to say
@@ -150,9 +155,18 @@ class UnderLoad:
         with ExitStack() as ending:
             ending.callback(self._sampler.stop)
             ending.callback(self._roster.stop)
+            if self._etcd:
+                ending.callback(self._etcd.stop)
             ending.callback(self._load.abort)
 
     # Inside.
+
+    def _looking_at_etcd(self) -> EtcdKeeper | None:
+        if self.deployment.spec.etcd_members == 1:
+            return None
+        keeper = EtcdKeeper(self.deployment, self.folder, clock_offset=self._load.clock_offset)
+        keeper.start()
+        return keeper
 
     def _do(self, failures: Sequence[Failure], *, phase: str | None = None) -> None:
         """One group after the other; the phase begins when the first one's time has come."""

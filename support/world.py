@@ -16,7 +16,7 @@ from support.departures import LISTENS_ON, Departure, hang_up
 from support.deployment import Component, Deployment, FarClient, Target
 from support.errors import DeploymentError, FaultError, NotWithin, Unavailable, UsageError
 from support.evidence import Evidence
-from support.faults import Fault
+from support.faults import Fault, Stage, kind
 from support.faults.journal import Journal
 from support.faults.kill import Kill
 from support.faults.partition import CutOff, obstruction
@@ -28,7 +28,8 @@ from support.scenarios import Failure, Load
 from support.settings import Settings
 from support.spec import DeploymentSpec, Role
 from support.under_load import UnderLoad
-from support.waiting import eventually
+from support.victims import victims
+from support.waiting import eventually, scaled
 from support.wishes import wish
 
 TOKENS_BEFORE_LEAVING = 10
@@ -63,6 +64,8 @@ class World:
         self.folder = folder
         self.begun = time.monotonic()
         self.clients: dict[str, CancellableRequest] = {}
+        self.explained = set[str]()
+        """Components that may end by themselves: what they ended for was expected."""
         self.far: dict[str, FarClient] = {}
         """Where clients stand that have a link of their own."""
         self.notes: dict[str, str] = {}
@@ -266,6 +269,17 @@ class World:
         self._load = UnderLoad(title, self.deployment, self.journal, load, self.folder / "load")
         self._load.begin()
 
+    def strike(self, failure: Failure) -> None:
+        """Do this now, without a load, and take it back when it has lasted. Skips the scenario where that cannot be."""
+        stage = Stage(self.deployment, None, self.folder)
+        try:
+            struck = victims(self.deployment, failure.target)
+            self.journal.inject(*kind(failure.type).of(stage, struck, failure.parameters))
+        except Unavailable as reason:
+            self._skip(str(reason))
+        if failure.lasts is not None:
+            self.heal_after(scaled(failure.lasts))
+
     def strike_under_load(self, failures: Sequence[Failure]) -> None:
         """Do this to the deployment once there is a baseline, and take it back after `OVERFLOW` seconds.
 
@@ -277,14 +291,18 @@ class World:
             self._skip(str(reason))
 
     @property
+    def under_load(self) -> bool:
+        return self._load is not None
+
+    @property
     def load(self) -> UnderLoad:
         if self._load is None:
             raise UsageError("the scenario has no load yet: say who asks, and how often")
         return self._load
 
-    def recovered(self, *, within: float) -> ValidationContext:
+    def recovered(self, *, within: float, since: float | None = None) -> ValidationContext:
         """As `loaded`, after the load went on until it was answered as before, at most for so many seconds."""
-        self.load.recovered(within=within)
+        self.load.recovered(within=within, since=since)
         return self.load.finish(recovery=0.0)
 
     def loaded(self) -> ValidationContext:
@@ -322,7 +340,7 @@ class World:
             raise DeploymentError(f"the promises were kept, but {'; '.join(complaints)}")
 
     def _complaints(self, deployment: Deployment) -> list[str]:
-        struck = {name for mark in self.journal.marks for name in mark.target.split(", ")}
+        struck = self.explained.union(*(mark.target.split(", ") for mark in self.journal.marks))
         by_itself = [f"{name} {what}" for name, what in deployment.casualties().items() if name not in struck]
         if by_itself:
             return by_itself

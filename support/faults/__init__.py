@@ -26,10 +26,17 @@ class Stage:
     """What a failure is done to: a deployment and the load on it."""
 
     deployment: Deployment
-    plan: LoadPlan
-    """Of the load that runs."""
+    plan: LoadPlan | None
+    """Of the load that runs, if one does."""
     folder: Path
     """Below which a failure that is a load itself keeps its records, in a folder of its own."""
+
+    @property
+    def load(self) -> LoadPlan:
+        """UsageError when there is none."""
+        if self.plan is None:
+            raise UsageError("this failure comes on top of a load, and there is none: say who asks, and how often")
+        return self.plan
 
 
 class Fault(ABC):

@@ -69,14 +69,14 @@ class Overload(_MoreLoad):
         slots = spec.slots * len(stage.deployment.workers)
         asked = cls._whole_numbers(parameters, clients=4 * slots, max_tokens=100, rate=0)
         plan = dataclasses.replace(
-            stage.plan,
+            stage.load,
             name="overload",
             clients=asked["clients"],
             rate=asked["rate"] or None,
             requests=None,
             requests_per_client=None,
             max_tokens=Fixed(asked["max_tokens"]),
-            seed=stage.plan.seed + 1,
+            seed=stage.load.seed + 1,
         )
         return [cls(plan, stage.folder, slots)]
 
@@ -97,14 +97,14 @@ class Urgent(_MoreLoad):
     def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
         asked = cls._whole_numbers(parameters, clients=1, max_tokens=20, priority=10)
         plan = dataclasses.replace(
-            stage.plan,
+            stage.load,
             name=URGENT,
             clients=asked["clients"],
             rate=None,
             requests=None,
             requests_per_client=None,
             max_tokens=Fixed(asked["max_tokens"]),
-            seed=stage.plan.seed + 1,
+            seed=stage.load.seed + 1,
             extra={"nvext": {"agent_hints": {"priority": asked["priority"]}}},
         )
         return [cls(plan, stage.folder)]
@@ -124,7 +124,7 @@ class TokenOverflow(_MoreLoad):
     def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
         asked = cls._whole_numbers(parameters, clients=2, prompt_tokens=33_000)
         plan = dataclasses.replace(
-            stage.plan,
+            stage.load,
             name="token_overflow",
             clients=asked["clients"],
             rate=None,
@@ -132,7 +132,7 @@ class TokenOverflow(_MoreLoad):
             requests_per_client=None,
             prompt_tokens=Fixed(asked["prompt_tokens"]),
             think=0.2,
-            seed=stage.plan.seed + 1,
+            seed=stage.load.seed + 1,
         )
         return [cls(plan, stage.folder)]
 

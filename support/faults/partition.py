@@ -7,14 +7,18 @@ from typing import get_args
 
 from injector.agents.partition import Action, Direction, Obstruction
 from support.deployment import Component, Deployment
-from support.errors import UsageError
+from support.errors import FaultError, UsageError
 from support.faults import Fault, Stage, refuse_unknown, whole_number
 from support.spec import Role, choose
 from support.victims import victims as meant
+from support.waiting import eventually
 
 LONGEST = 120.0
 """Seconds after which the kernel ends a partition, whatever became of this run."""
 _SIDES: dict[str, tuple[Role, ...]] = {"everybody": (), "frontend": ("frontend",), "etcd": ("etcd",), "nats": ("nats",)}
+_FRESH = 9
+"""Seconds that a lease of 10 has left when it was just renewed."""
+_RENEWED_WITHIN = 12.0
 _NUMBERS = ("loss", "bytes_per_second")
 
 
@@ -22,7 +26,8 @@ class CutOff(Fault):
     """Cuts one component off from others until it is healed. Unavailable where the deployment cannot do that.
 
     parameters: off ("everybody", "frontend", "etcd", "nats", or other components as `support.victims` names them),
-    action, direction (of the packets that are stopped, seen from the victim), loss (percent), bytes_per_second.
+    action, direction (of the packets that are stopped, seen from the victim), loss (percent), bytes_per_second, and
+    lease ("fresh": not before the victim has just renewed its lease, so that the cut alone takes as long as it can).
     """
 
     kinds = ("partition",)
@@ -36,21 +41,26 @@ class CutOff(Fault):
         *,
         off: str = "everybody",
         how: Obstruction = Obstruction(),  # noqa: B008  # it is a constant
+        lease: str = "any",
     ) -> None:
+        choose("lease of who is cut off", lease, ("any", "fresh"))
         others = _side(deployment, victim, off)
         self.victim = victim.name
+        self._renewed = _Lease(deployment, victim) if lease == "fresh" else None
         # A frontend comes first: it listens, whoever else does.
         others.sort(key=lambda one: one.role != "frontend")
         self._partition = deployment.partition([victim], others, how, seconds=LONGEST)
 
     @classmethod
     def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
-        refuse_unknown("partition", parameters, "off", "action", "direction", *_NUMBERS)
+        refuse_unknown("partition", parameters, "off", "action", "direction", "lease", *_NUMBERS)
         how = obstruction(parameters)
-        off = parameters.get("off", "everybody")
-        return [cls(stage.deployment, victim, off=off, how=how) for victim in victims]
+        off, lease = parameters.get("off", "everybody"), parameters.get("lease", "any")
+        return [cls(stage.deployment, victim, off=off, how=how, lease=lease) for victim in victims]
 
     def inject(self) -> None:
+        if self._renewed:
+            self._renewed.wait()
         self._partition.cut()
 
     def verify(self) -> str:
@@ -58,6 +68,27 @@ class CutOff(Fault):
 
     def heal(self) -> None:
         self._partition.mend()
+
+
+class _Lease:
+    """The lease by which a part of Dynamo is there."""
+
+    def __init__(self, deployment: Deployment, holder: Component) -> None:
+        from support.etcd import EtcdCluster  # gRPC takes 0.1 s, which only its scenarios should cost
+
+        self._cluster, self._holder = EtcdCluster(deployment), holder
+
+    def wait(self) -> None:
+        """Return when it has just been renewed. FaultError when that is not seen in time."""
+        lease = self._holder.instance_id()
+        if lease is None:
+            raise FaultError(f"{self._holder.name} does not tell which lease is its own")
+        eventually(
+            lambda: self._cluster.remaining(lease) >= _FRESH,
+            within=_RENEWED_WITHIN,
+            describe=f"{self._holder.name} has renewed its lease",
+            error=FaultError,
+        )
 
 
 def obstruction(parameters: Mapping[str, str]) -> Obstruction:

@@ -60,3 +60,17 @@ class ScaleDown(Fault):
         if self.victim in self._deployment.components:
             raise FaultError(f"{self.victim} was taken away and is still there")
         return f"{self.victim} has ended; the frontend lists {len(self._deployment.instances())} workers"
+
+
+class Join(ScaleUp):
+    """One more component of the victims' role is started; whether anybody finds it is for the scenario to say."""
+
+    kinds = ("join",)
+    name = "started"
+
+    def inject(self) -> None:
+        self._component = self._deployment.add(self._role, wait=False)
+        self.victim = self._component.name
+
+    def verify(self) -> str:
+        return f"{self.victim} runs as process {self._component.pid}"

@@ -24,8 +24,8 @@ UP_WITHIN = 30.0
 _asking = httpx.Client(timeout=2, trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
 """For questions of our own, over plain HTTP: no certificates to load, no connection that outlives its answer."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_WORKER_ID = re.compile(r'worker_id="([0-9a-f]+)"')
-"""In a worker's metrics: its id in discovery, in hexadecimal (1.3.1 to 1.4.2)."""
+_OWN_ID = re.compile(r'^dynamo_component_\w+\{.*worker_id="([0-9a-f]+)"', re.MULTILINE)
+"""In the metrics of frontends and workers: their own id in discovery, in hexadecimal (1.3.1 to 1.4.2)."""
 _LAST_LINES = 15
 
 
@@ -170,11 +170,11 @@ class LocalComponent(Component):
             raise ConnectionError(f"{self.name} does not answer {path}: {failure!r}") from failure
 
     def instance_id(self) -> int | None:
-        """A worker's id in discovery, of its present process; None where it tells none. ConnectionError."""
+        """Its id in discovery, and of its lease, of its present process; None where it tells none. ConnectionError."""
         pid, known = self._instance
         if known is None or pid != self.pid:
             port, path = METRICS[self.role]
-            told = _WORKER_ID.search(self.get(port, path).text)
+            told = _OWN_ID.search(self.get(port, path).text)
             self._instance = self.pid, int(told[1], 16) if told else None
         return self._instance[1]
 

@@ -122,12 +122,12 @@ class LocalDeployment(Deployment):
         def serves() -> bool:
             for component in self._locals():
                 component.insist_on_running()
-            assert not (lacks := self._lacking()), "; ".join(lacks)
+            assert not (lacks := self.lacking()), "; ".join(lacks)
             return True
 
         eventually(serves, within=READY_WITHIN, describe=f"{self.spec} is ready", error=DeploymentError)
 
-    def add(self, role: Role, *, dynamo: str | None = None, flaw: str | None = None) -> Component:
+    def add(self, role: Role, *, dynamo: str | None = None, flaw: str | None = None, wait: bool = True) -> Component:
         if role not in GENERATING:
             raise UsageError(f"a {role} cannot be added: only {', '.join(GENERATING)} can")
         number = next(n for n in itertools.count() if f"{self.spec.backend}-{role}-{n}" not in self._around.places)
@@ -140,7 +140,8 @@ class LocalDeployment(Deployment):
             around = replace(around, model=write_flawed_model(self._flawed[-1], flaw))
         added = self._put(name, role, around, version=dynamo)
         added.start()
-        self.ready()
+        if wait:
+            self.ready()
         return added
 
     def remove(self, name: str) -> None:
@@ -227,13 +228,13 @@ class LocalDeployment(Deployment):
         if found:
             return found
         try:
-            found += self._lacking()
+            found += self.lacking()
             found += [f"{name} still works on {count:g} requests" for name, count in self.in_flight().items()]
         except ConnectionError as failure:
             found.append(str(failure))
         return found
 
-    def _lacking(self) -> list[str]:
+    def lacking(self) -> list[str]:
         workers, lists = self._locals(*GENERATING), not self.spec.kserve
         told = (lacking(frontend, workers, self.model, lists=lists) for frontend in self._locals("frontend"))
         return [what for what in told if what]
@@ -249,9 +250,9 @@ class LocalDeployment(Deployment):
     def casualties(self) -> dict[str, str]:
         return {one.name: what for one in self._locals() if (what := one.casualty())}
 
-    def in_flight(self) -> dict[str, float]:
-        """Requests that frontends and workers now work on, by component, only where there are any."""
-        counts = {one.name: in_flight(one.metrics()) for one in self._locals("frontend", *GENERATING) if one.running}
+    def in_flight(self, *roles: Role) -> dict[str, float]:
+        asked = self._locals(*(roles or ("frontend", *GENERATING)))
+        counts = {one.name: in_flight(one.metrics()) for one in asked if one.running}
         return {name: count for name, count in counts.items() if count}
 
     def forget(self) -> None:

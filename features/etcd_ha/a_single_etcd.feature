@@ -1,0 +1,68 @@
+@etcd_ha
+Feature: Without a second etcd, Dynamo ends when its only one is lost, and says why
+  Who runs a single etcd runs all of Dynamo on it. That is allowed; it must be clear what it costs. A lease lasts 10
+  seconds: what Dynamo does in that time is observed, what it does after it is promised.
+
+  Rule: Within 20 seconds of losing its only etcd every part of Dynamo has ended, and has said why
+
+    Scenario Outline: An idle Dynamo ends when its only etcd is gone
+      Given a <backend> deployment with 2 workers and 1 etcd member
+      When the etcd member is killed
+      Then the frontend and every worker end within 20 seconds and say that they lost etcd
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |
+
+    @known_defect
+    Scenario: A busy Dynamo ends when its only etcd is gone
+      Known defect: in Dynamo 1.4.2 requests that its workers no longer answer keep the frontend from ending.
+
+      Given a vllm deployment with 2 workers and 1 etcd member
+      And 20 requests a second for 50 tokens each
+      When the etcd member is killed under this load
+      Then the frontend and every worker end within 20 seconds and say that they lost etcd
+
+  Rule: For 5 seconds Dynamo serves on without its only etcd
+
+    Scenario: Requests are answered as if etcd were there
+      Given a vllm deployment with 2 workers and 1 etcd member
+      And 20 requests a second for 50 tokens each
+      When the etcd member is gone for 5 seconds under this load
+      Then every answer that was asked for in the meantime is given in full
+      And no token is lost or repeated
+      And what of Dynamo has ended says that it lost etcd
+
+  Rule: An etcd that is back while leases last finds everything as it was
+
+    @known_defect
+    Scenario: A restart of the only etcd that takes 2 seconds is not noticed
+      Known defect: in Dynamo 1.4.2 a frontend does not find back to an etcd that was away for 2 seconds, and ends 8 seconds later.
+
+      Given a vllm deployment with 3 frontends, 2 workers and 1 etcd member
+      When the etcd member is gone for 2 seconds
+      Then the frontend and every worker serve on
+
+  Rule: When the only etcd was away for 15 seconds, Dynamo serves again within 55 seconds of its loss, without a hand
+
+    Scenario Outline: The only etcd comes back <with>
+      Given a vllm deployment with 2 workers and 1 etcd member, where what ends is started again
+      When the etcd member is <gone> for 15 seconds
+      Then the frontend serves again within 55 seconds
+      And what of Dynamo has ended says that it lost etcd
+
+      Examples:
+        | with                | gone                     |
+        | with what it stored | gone                     |
+        | with nothing        | gone with what it stored |

@@ -1,0 +1,92 @@
+@etcd_ha @nats
+Feature: Dynamo outlives the loss of NATS
+  Where requests travel over NATS, it is the only road to the workers. It is lost and comes back like anything else.
+  Where they travel over TCP, nobody must notice.
+
+  Every load is 20 requests a second. That some requests wait for NATS and others are turned away at once is observed.
+
+  Rule: While NATS is away requests wait or are turned away, and within 10 seconds of its return each is answered in full
+
+    Scenario Outline: NATS is killed and started again
+      Given a <backend> deployment with 2 workers that allows 3 migrations, over NATS
+      And 20 requests a second for 50 tokens each
+      When NATS is gone for 4 seconds under this load
+      Then every request is answered in full again within 10 seconds of its end
+      And every answer that has begun is given in full
+      And no token is lost or repeated
+      And everybody who is not answered in full is told of an error
+      And no request hangs
+      And the frontend and every worker serve on
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |
+
+    Scenario: NATS is killed and started again where requests are spread by memory
+      Given a vllm deployment with 2 workers that get requests by memory, over NATS
+      And 20 requests a second for 50 tokens each
+      When NATS is gone for 4 seconds under this load
+      Then every request is answered in full again within 10 seconds of its end
+      And every answer that has begun is given in full
+      And no token is lost or repeated
+      And everybody who is not answered in full is told of an error
+      And no request hangs
+      And the frontend and every worker serve on
+
+    Scenario: NATS comes back with nothing of what it stored
+      Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
+      And 20 requests a second for 50 tokens each
+      When NATS is gone with what it stored for 4 seconds under this load
+      Then every request is answered in full again within 10 seconds of its end
+      And every answer that has begun is given in full
+      And no token is lost or repeated
+      And everybody who is not answered in full is told of an error
+      And no request hangs
+      And the frontend and every worker serve on
+
+    Scenario: NATS is away for 15 seconds
+      Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
+      And 20 requests a second for 50 tokens each
+      When NATS is gone for 15 seconds under this load
+      Then every request is answered in full again within 10 seconds of its end
+      And every answer that has begun is given in full
+      And no token is lost or repeated
+      And everybody who is not answered in full is told of an error
+      And no request hangs
+      And the frontend and every worker serve on
+
+  Rule: A worker that is cut off from NATS is asked no more, and nobody loses an answer
+
+    Scenario: Requests go to the worker that can be reached
+      Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
+      And 20 requests a second for 50 tokens each
+      When one worker is cut off from NATS for 14 seconds under this load
+      Then every request is answered in full
+      And no token is lost or repeated
+
+  Rule: Where requests travel over TCP, NATS is not missed
+
+    Scenario Outline: NATS is <lost> where requests travel over TCP
+      Given a vllm deployment with 2 workers that allows 3 migrations, over TCP
+      And 20 requests a second for 50 tokens each
+      When NATS is <lost> for 8 seconds under this load
+      Then every request is answered in full
+      And no token is lost or repeated
+      And no pause between answers is longer than 2 seconds
+      And the frontend and every worker serve on
+
+      Examples:
+        | lost   |
+        | gone   |
+        | frozen |

@@ -1,0 +1,36 @@
+@etcd_ha @use.with_engine=counting
+Feature: A frontend that was cut off from etcd catches up with what it missed
+  Workers come and go while a frontend cannot hear of it. When it can again, it must know all of them and none that is
+  gone, also where etcd has forgotten in the meantime how it came about.
+
+  Every load is 20 requests a second. A worker that is to end serves on for 5 seconds, in which the frontend must hear
+  of it. That it catches up within 10 seconds is observed, not promised.
+
+  Rule: Within 10 seconds of hearing of etcd again a frontend sends requests to whoever has come, and to nobody who left
+
+    Scenario: One worker comes and another one goes while the frontend hears nothing
+      Given a vllm deployment with 2 workers and 3 etcd members
+      And 20 requests a second for 50 tokens each
+      When this happens under the load
+        | what happens                              | to whom       | when              |
+        | cut off from etcd with a fresh lease      | the frontend  | after 40 requests |
+        | joined by a new one that nobody waits for | one worker    | at once           |
+        | asked to end                              | vllm-worker-0 | 2 seconds later   |
+      Then the new worker answers requests within 10 seconds of its end
+      And the new worker is not asked before its end
+      And every request is answered in full
+      And no token is lost or repeated
+
+    Scenario: Etcd forgets how one worker came and another one went
+      Given a vllm deployment with 2 workers and 3 etcd members
+      And 20 requests a second for 50 tokens each
+      When this happens under the load
+        | what happens                              | to whom         | when              |
+        | cut off from etcd with a fresh lease      | the frontend    | after 40 requests |
+        | joined by a new one that nobody waits for | one worker      | at once           |
+        | made to forget its history                | the etcd leader | 2 seconds later   |
+        | asked to end                              | vllm-worker-0   | at once           |
+      Then the new worker answers requests within 10 seconds of its end
+      And the new worker is not asked before its end
+      And every request is answered in full
+      And no token is lost or repeated

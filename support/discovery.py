@@ -1,0 +1,162 @@
+"""Promises about discovery: that etcd's members agree, whom frontends know, and why parts of Dynamo end."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from datetime import datetime
+
+from support.deployment import Component
+from support.errors import NotWithin, UsageError
+from support.report.timeline import FaultMark
+from support.spec import GENERATING
+from support.waiting import consistently, eventually
+from support.world import World
+
+LOST = "Unable to maintain lease"
+"""What every part of Dynamo logs, as an error, before it ends because of etcd (1.3.1 to 1.4.2)."""
+_TAKEN = re.compile(r"^(\S+Z) .*push_handler: request received", re.MULTILINE)
+OUTLIVES = 12.0
+"""Seconds after which a part of Dynamo that lost its lease has noticed: 10 s of the lease, and a little."""
+SETTLED_WITHIN = 5.0
+"""Seconds that the frontends' lists may take after the load."""
+
+
+def expect_agreement(world: World, *, within: float) -> None:
+    """All etcd members answer, follow one leader, and hold the same data at the same revision."""
+    from support.etcd import EtcdCluster  # gRPC takes 0.1 s, which only its scenarios should cost
+
+    cluster = EtcdCluster(world.deployment)
+
+    def agree() -> bool:
+        difference = cluster.differences()
+        assert not difference, difference
+        return True
+
+    begun = time.monotonic()
+    eventually(agree, within=within, describe="the etcd members agree")
+    world.note("the etcd members agreed after", f"{time.monotonic() - begun:.1f} s")
+
+
+def expect_whole(world: World) -> None:
+    """Every frontend and worker is the process that was started, also when a lease has run out since the last fault,
+    and each frontend routes to every worker."""
+    if world.under_load:
+        world.loaded()
+    parts = _parts(world)
+
+    def stands() -> bool:
+        gone = {name: what for name, what in world.deployment.casualties().items() if name in parts}
+        world.explained |= set(gone)
+        assert not gone, "; ".join(f"{name} {what}" for name, what in gone.items())
+        return True
+
+    over = max((mark.ended_at or mark.began_at for mark in world.journal.marks), default=time.monotonic())
+    consistently(stands, during=max(over + OUTLIVES - time.monotonic(), 0.0), describe="the frontend and every worker")
+
+    def nothing_lacks() -> bool:
+        lacking = world.deployment.lacking()
+        assert not lacking, "; ".join(lacking)
+        return True
+
+    eventually(nothing_lacks, within=SETTLED_WITHIN, describe="every frontend routes to every worker")
+
+
+def expect_reasons(world: World) -> None:
+    """Whatever frontend or worker has ended by itself has said before that it lost etcd."""
+    parts = _parts(world)
+    ended = [name for name in world.deployment.casualties() if name in parts]
+    silent = [name for name in ended if LOST not in parts[name].logs()]
+    assert not silent, f"{', '.join(silent)} ended without a word on etcd"
+    world.note("ended because they lost etcd", ", ".join(ended) or "none")
+    world.explained |= set(ended)
+
+
+def expect_all_ended(world: World, *, within: float) -> None:
+    """So many seconds after what was done each frontend and worker has ended, and has said why."""
+    parts = _parts(world)
+    left = within - (time.monotonic() - world.struck_at)
+
+    def ended() -> bool:
+        running = [name for name, one in parts.items() if one.running]
+        assert not running, f"{', '.join(running)} still runs"
+        return True
+
+    eventually(ended, within=left, describe="the frontend and every worker have ended")
+    world.note("the last one had ended after", f"{time.monotonic() - world.struck_at:.1f} s")
+    expect_reasons(world)
+
+
+def go_on_until_served(world: World, *, within: float) -> None:
+    """Let the load go on until requests are answered as before, at most so long after the last fault was taken back."""
+    now = time.monotonic()
+    left = within - (now - (_last_healed(world).ended_at or now))
+    world.recovered(within=max(left, 0.0), since=now)
+
+
+def await_new_start(world: World, name: str, *, within: float) -> None:
+    """So long after the last fault was taken back that component has ended, and has been started anew."""
+    component, ended = world.deployment.component(name), _last_healed(world).ended_at or 0.0
+    left = within - (time.monotonic() - ended)
+    eventually(
+        lambda: component.ends and component.running,
+        within=max(left, 0.0),
+        describe=f"{name} has ended and was started anew",
+        last_seen=lambda: f"it ended with {component.ends or 'nothing'}, and runs: {component.running}",
+    )
+    world.note(f"{name} was started anew", f"{time.monotonic() - ended:.1f} s after the end")
+
+
+def go_on_until_listed(world: World, workers: int, *, within: float) -> None:
+    """Let the load go on until the frontend lists so many workers, at most so long after the last fault's end."""
+    mark = _last_healed(world)
+    left = within - (time.monotonic() - (mark.ended_at or mark.began_at))
+    with suppress(NotWithin):  # what was seen is for the checker to say
+        eventually(lambda: _listed(world) == workers, within=max(left, 0), describe=f"{workers} workers are listed")
+
+
+def expect_newcomer(world: World, *, within: float) -> None:
+    """The worker that was started while it could not be found takes requests, so long after that was over."""
+    newcomer, ended = _newcomer(world), _last_healed(world).ended_at or 0.0
+    left = within - (time.monotonic() - ended)
+    first = eventually(lambda: _first_taken(newcomer), within=max(left, 0), describe=f"{newcomer.name} takes a request")
+    assert first is not None
+    world.note("the new worker took its first request", f"{first - ended:.1f} s after the end")
+
+
+def expect_newcomer_unknown(world: World) -> None:
+    """The new worker had no request before what kept it from being found was over."""
+    newcomer, ended = _newcomer(world), _last_healed(world).ended_at or 0.0
+    first = _first_taken(newcomer)
+    assert first is None or first >= ended, f"{newcomer.name} took a request {ended - first:.1f} s before the end"
+
+
+def _listed(world: World) -> int | None:
+    with suppress(ConnectionError):
+        return len(world.deployment.instances())
+    return None
+
+
+def _parts(world: World) -> dict[str, Component]:
+    return {one.name: one for one in world.deployment.of_role("frontend", *GENERATING)}
+
+
+def _last_healed(world: World) -> FaultMark:
+    healed = [mark for mark in world.journal.marks if mark.ended_at is not None]
+    if not healed:
+        raise UsageError("nothing was taken back yet: say for how long it lasts")
+    return max(healed, key=lambda mark: mark.ended_at or 0.0)
+
+
+def _newcomer(world: World) -> Component:
+    names = [mark.target for mark in world.journal.marks if mark.name == "started"]
+    if not names:
+        raise UsageError("no worker was started in this scenario: say that one joins")
+    return world.deployment.component(names[-1])
+
+
+def _first_taken(worker: Component) -> float | None:
+    """When it took its first request (CLOCK_MONOTONIC), by its own log; None when it has taken none."""
+    taken = _TAKEN.search(worker.logs())
+    return datetime.fromisoformat(taken[1]).timestamp() - time.time() + time.monotonic() if taken else None
