@@ -73,14 +73,12 @@ def no_old_news(context: Context) -> None:
     expect_of_load(context.world, NoOldNewsChecker())
 
 
-@then("no pause between answers is longer than {seconds:d} second")
 @then("no pause between answers is longer than {seconds:d} seconds")
 def no_long_pause(context: Context, seconds: int) -> None:
     expect_of_load(context.world, PauseChecker(within=seconds))
 
 
 @then("the frontend lists {workers:d} worker within {seconds:d} seconds")
-@then("the frontend lists {workers:d} workers within {seconds:d} seconds")
 def lists(context: Context, workers: int, seconds: int) -> None:
     expect_of_load(context.world, ListedChecker(workers=workers, within=seconds))
 

@@ -32,7 +32,7 @@ def leave_before_first_token(world: World, name: str, *, at: Role) -> None:
     """
     client = world.client(name)
     worker = world.worker_with(name, at)
-    if at == "decode":  # its log is a moment ahead: before the engine has it, the frontend may still be at the prefill
+    if at != "prefill":  # its log is a moment ahead: before the engine has it, the frontend has not heard of it
         eventually(
             lambda: engine_running(worker.metrics()),
             within=5,

@@ -62,12 +62,12 @@ Feature: At whatever moment a client leaves, its request ends once
 
     Scenario Outline: A newcomer that leaves before its worker has let it in costs nobody a token
       Given a <backend> deployment with 1 worker that takes 1 request and lets 2 wait, over TCP
-      And a neighbour that is let in and streams 50 tokens
+      And a neighbour that is let in and streams 300 tokens
       And a newcomer that is let in and streams 5 tokens
       And a late client that is let in and streams 5 tokens
       When the newcomer leaves while it waits for its turn
       Then the late client receives each of the 5 tokens exactly once
-      And the neighbour receives each of the 50 tokens exactly once
+      And the neighbour receives each of the 300 tokens exactly once
       And not one token is generated for the newcomer
       And within 2 seconds no worker holds anything for it
 
@@ -91,10 +91,10 @@ Feature: At whatever moment a client leaves, its request ends once
       Known defect: Dynamo 1.4.2 hands the dead request to the engine when its turn comes, which ends it at once.
 
       Given a <backend> deployment with 1 worker that takes 1 request and lets 2 wait, over TCP
-      And a neighbour that is let in and streams 50 tokens
+      And a neighbour that is let in and streams 300 tokens
       And a newcomer that is let in and streams 5 tokens
       When the newcomer leaves while it waits for its turn
-      Then the neighbour receives each of the 50 tokens exactly once
+      Then the neighbour receives each of the 300 tokens exactly once
       And within 2 seconds no worker holds anything for it
       And no worker ever takes up the request of the newcomer
 
@@ -118,10 +118,10 @@ Feature: At whatever moment a client leaves, its request ends once
       Known defect: Dynamo 1.4.2 counts it twice: when its connection ends, and when its turn would have come.
 
       Given a <backend> deployment with 1 worker that takes 1 request and lets 2 wait, over TCP
-      And a neighbour that is let in and streams 50 tokens
+      And a neighbour that is let in and streams 300 tokens
       And a newcomer that is let in and streams 5 tokens
       When the newcomer leaves while it waits for its turn
-      Then the neighbour receives each of the 50 tokens exactly once
+      Then the neighbour receives each of the 300 tokens exactly once
       And within 2 seconds no worker holds anything for it
       And exactly 1 cancellation of a streamed completion is counted
 

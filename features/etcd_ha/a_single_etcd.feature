@@ -62,7 +62,7 @@ Feature: Without a second etcd, Dynamo ends when its only one is lost, and says 
       Then the frontend serves again within 55 seconds
       And what of Dynamo has ended says that it lost etcd
 
-      Examples:
+      Examples: data
         | with                | gone                     |
         | with what it stored | gone                     |
         | with nothing        | gone with what it stored |

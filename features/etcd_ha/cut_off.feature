@@ -60,7 +60,7 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
       And the etcd members agree within 15 seconds
       And the frontend and every worker serve on
 
-      Examples:
+      Examples: ways
         | lost                                |
         | cut off from the other etcd members |
         | frozen                              |

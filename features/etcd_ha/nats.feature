@@ -86,7 +86,7 @@ Feature: Dynamo outlives the loss of NATS
       And no pause between answers is longer than 2 seconds
       And the frontend and every worker serve on
 
-      Examples:
+      Examples: ways
         | lost   |
         | gone   |
         | frozen |
