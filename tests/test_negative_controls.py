@@ -94,6 +94,8 @@ class Suite:
 
     program = "tests.broken"
     """That knows the ways in which a deployment can be broken."""
+    tags = "@vllm and not @nats"
+    """Which of a scenario's examples is run."""
 
     def __init__(self, folder: Path) -> None:
         self.log_dir = folder / "log"
@@ -101,8 +103,8 @@ class Suite:
         self.temporary.mkdir()
 
     def run(self, broken: str, scenario: str) -> Run:
-        """That one scenario on vLLM, on a deployment that is broken in that way."""
-        behave = ["-D", f"log_dir={self.log_dir}", "-t", "@vllm and not @nats", "-n", scenario]
+        """That one scenario, on a deployment that is broken in that way."""
+        behave = ["-D", f"log_dir={self.log_dir}", "-t", self.tags, "-n", scenario]
         done = subprocess.run(
             [sys.executable, "-m", self.program, broken, *behave],
             cwd=ROOT,

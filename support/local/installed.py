@@ -13,6 +13,8 @@ from pathlib import Path
 from support.errors import Unavailable
 from support.settings import ROOT
 
+OLDEST_ETCD = "3.4"
+"""Older ones are no longer maintained, and nobody has tried them here."""
 DYNAMO_ENVIRONMENTS = ROOT / ".specs" / "dynamo"
 
 
@@ -47,7 +49,10 @@ def etcd(folder: Path | None = None) -> tuple[Path, str]:
     if not candidates:
         raise Unavailable("etcd is missing: './specs setup' installs it")
     found = [(binary, _version(binary, "--version", r"etcd Version: (\S+)")) for binary in candidates]
-    return max(found, key=lambda one: numbers(one[1]))
+    binary, version = max(found, key=lambda one: numbers(one[1]))
+    if numbers(version) < numbers(OLDEST_ETCD):
+        raise Unavailable(f"{binary} is etcd {version}, which is too old: {OLDEST_ETCD} or newer is needed")
+    return binary, version
 
 
 @cache

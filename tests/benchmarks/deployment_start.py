@@ -1,6 +1,6 @@
 """What the local target adds to the start of a deployment: ours beside the same processes started bare.
 
-    python -m tests.benchmarks.deployment_start [--rounds 9] [--workers 2] [--engine counting]
+    python -m tests.benchmarks.deployment_start [--rounds 9] [--workers 2] [--engine counting] [--etcd-members 1]
 
 Ours: `LocalTarget.deployment` until it is ready, namespaces included, then `release` until it is gone.
 Bare: the same command lines in namespaces that are there already, each a plain Popen; etcd first, then everything else;
@@ -63,8 +63,11 @@ def main() -> None:
     add_system_programs_to_path()
     if not lab.inside():
         lab.enter([sys.executable, *sys.orig_argv[1:]])
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {options.workers} workers, {options.engine} engine")
-    spec = DeploymentSpec(workers=options.workers, engine=options.engine)
+    print(
+        f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {options.workers} workers, {options.engine} engine,"
+        f" {options.etcd_members} etcd members"
+    )
+    spec = DeploymentSpec(workers=options.workers, engine=options.engine, etcd_members=options.etcd_members)
     costs: dict[str, list[Cost]] = {"ours": [], "bare": []}
     with tempfile.TemporaryDirectory(prefix="start-") as folder, ours(spec, Path(folder) / "ours") as our_round:
         rounds: dict[str, Round] = {"ours": our_round, "bare": Bare(spec, Path(folder) / "bare").round}
@@ -92,6 +95,7 @@ def _ratio(costs: Mapping[str, list[Cost]], of: Callable[[Cost], float]) -> floa
 _FIGURES: dict[str, Callable[[Cost], float]] = {
     "start until ready": lambda cost: cost.start,
     "ready until gone": lambda cost: cost.teardown,
+    "start until gone": lambda cost: cost.start + cost.teardown,
     "CPU of both": lambda cost: cost.cpu,
 }
 
@@ -226,6 +230,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--engine", choices=[engine for engine in ENGINES if engine != "real"], default="counting")
+    parser.add_argument("--etcd-members", type=int, choices=[1, 3, 5], default=1)
     return parser.parse_args()
 
 
