@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
@@ -52,8 +53,7 @@ def expect_whole(world: World) -> None:
         assert not gone, "; ".join(f"{name} {what}" for name, what in gone.items())
         return True
 
-    over = max((mark.ended_at or mark.began_at for mark in world.journal.marks), default=time.monotonic())
-    consistently(stands, during=max(over + OUTLIVES - time.monotonic(), 0.0), describe="the frontend and every worker")
+    _outlive(world, stands)
 
     def nothing_lacks() -> bool:
         lacking = world.deployment.lacking()
@@ -64,7 +64,11 @@ def expect_whole(world: World) -> None:
 
 
 def expect_reasons(world: World) -> None:
-    """Whatever frontend or worker has ended by itself has said before that it lost etcd."""
+    """Whatever frontend or worker has ended by itself, also when a lease has run out since the last fault, has said
+    before that it lost etcd."""
+    if world.under_load:
+        world.loaded()
+    _outlive(world, lambda: True)
     parts = _parts(world)
     ended = [name for name in world.deployment.casualties() if name in parts]
     silent = [name for name in ended if LOST not in parts[name].logs()]
@@ -130,6 +134,13 @@ def expect_newcomer_unknown(world: World) -> None:
     newcomer, ended = _newcomer(world), _last_healed(world).ended_at or 0.0
     first = _first_taken(newcomer)
     assert first is None or first >= ended, f"{newcomer.name} took a request {ended - first:.1f} s before the end"
+
+
+def _outlive(world: World, probe: Callable[[], bool]) -> None:
+    """That the probe holds until whoever lost a lease by the last fault has noticed."""
+    over = max((mark.ended_at or mark.began_at for mark in world.journal.marks), default=time.monotonic())
+    left = max(over + OUTLIVES - time.monotonic(), 0.0)
+    consistently(probe, during=left, describe="the frontend and every worker are there")
 
 
 def _listed(world: World) -> int | None:

@@ -125,7 +125,7 @@ def idle_taken_for_serving() -> Iterator[None]:
 @contextmanager
 def kill_does_nothing() -> Iterator[None]:
     """The fault does not happen, and does not say so itself."""
-    with patch.object(LocalComponent, "kill", lambda component: None):
+    with patch.object(LocalComponent, "kill", lambda component, **how: None):
         yield
 
 

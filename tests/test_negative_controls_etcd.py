@@ -22,7 +22,7 @@ ENDS = "An idle Dynamo ends when its only etcd is gone"
 BACK = "The only etcd comes back with what it stored"
 FULL = "Requests do not notice that etcd is full"
 FORGETS = "Etcd forgets how one worker came and another one went"
-NATS = "NATS is killed and started again"
+NATS = "NATS comes back with nothing of what it stored"
 
 NO_TOKEN = "And no token is lost or repeated"
 LOST = r"of \d+ tokens [1-9]\d* were lost"
