@@ -240,6 +240,10 @@ class Deployment(ABC):
         """The workers that have taken the request up at any time, by observation."""
 
     @abstractmethod
+    def traces(self, request_id: str) -> str:
+        """Where the request is seen in the components' logs, in words: for whoever wonders why it is nowhere."""
+
+    @abstractmethod
     def aborted(self) -> dict[str, float]:
         """When workers wrote that they gave a request up (the last of them; seconds since the epoch), by the ids that
         clients gave to their requests; only of requests that were given up."""

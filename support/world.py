@@ -153,7 +153,7 @@ class World:
             within=5,
             describe=f"the request of the {name} has reached a worker",
             error=DeploymentError,
-            last_seen=lambda: outcome(client.record),
+            last_seen=lambda: f"{outcome(client.record)}; {self.deployment.traces(client.request_id)}",
         )
         return client
 

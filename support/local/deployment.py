@@ -192,6 +192,12 @@ class LocalDeployment(Deployment):
     def reached_workers(self, request_id: str) -> list[Component]:
         return [worker for worker, (taken, _) in self._logged(request_id).items() if taken]
 
+    def traces(self, request_id: str) -> str:
+        given = [given for given, asked in self._given() if asked == request_id]
+        lines = {one.name: one.logs().count(request_id) for one in self._locals("frontend")}
+        lines |= {one.name: sum(one.logs().count(each) for each in given) for one in self._locals(*GENERATING)}
+        return f"the frontend calls it {', '.join(given) or 'nothing'}; lines with its name: {lines}"
+
     def aborted(self) -> dict[str, float]:
         asked = dict(self._given())
         found: dict[str, float] = {}
