@@ -11,7 +11,7 @@ from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_
 
 GONE = "An etcd leader that is gone costs nobody anything"
 REPLACED = "The etcd leader is replaced by a member that holds nothing yet"
-CUT = "An etcd follower that is cut off from the other etcd members for 2 seconds costs nobody anything"
+CUT = "An etcd follower that is cut off from the other etcd members for 2 seconds needs no hand"
 SILENT = "The majority of etcd elects another leader, and the old one falls silent"
 LEFT_OUT = "A worker that is cut off from etcd is left out, and serves again when it was started anew"
 MOMENT = "A frontend that is cut off from etcd for a moment serves on with what it knows"

@@ -5,18 +5,17 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
 
   Every load is 20 requests a second. How Dynamo takes a cut of a few seconds is observed, not promised.
 
-  Rule: Cuts around etcd's leader for 4 seconds, or around another member for 2, cost nobody anything
+  Rule: A cut among etcd's members needs no hand: within 40 seconds of its end every request is answered in full
 
-    Scenario Outline: An etcd <member> that is <cut> for <seconds> seconds costs nobody anything
-      Given a <backend> deployment with 2 workers and 3 etcd members
+    Scenario Outline: An etcd <member> that is <cut> for <seconds> seconds needs no hand
+      Given a <backend> deployment with 2 workers and 3 etcd members, where what ends is started again
       And 20 requests a second for 50 tokens each
       When an etcd <member> is <cut> for <seconds> seconds under this load
-      Then every request is answered in full
+      Then every request is answered in full again within 40 seconds of its end
       And no token is lost or repeated
-      And no pause between answers is longer than 2 seconds
       And at no time do two etcd members lead
       And the etcd members agree within 15 seconds
-      And the frontend and every worker serve on
+      And what of Dynamo has ended says that it lost etcd
 
       @vllm
       Examples: vLLM

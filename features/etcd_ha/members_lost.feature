@@ -10,7 +10,7 @@ Feature: Dynamo serves on when etcd loses a member
     Scenario Outline: An etcd leader that is <lost> costs nobody anything
       Given a <backend> deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each
-      When the etcd leader is <lost> for 4 seconds under this load
+      When the etcd leader is <lost> for <seconds> seconds under this load
       Then every request is answered in full
       And no token is lost or repeated
       And no pause between answers is longer than 2 seconds
@@ -20,21 +20,21 @@ Feature: Dynamo serves on when etcd loses a member
 
       @vllm
       Examples: vLLM
-        | backend | lost   |
-        | vllm    | gone   |
-        | vllm    | frozen |
+        | backend | lost   | seconds |
+        | vllm    | gone   | 4       |
+        | vllm    | frozen | 2       |
 
       @sglang
       Examples: SGLang
-        | backend | lost   |
-        | sglang  | gone   |
-        | sglang  | frozen |
+        | backend | lost   | seconds |
+        | sglang  | gone   | 4       |
+        | sglang  | frozen | 2       |
 
       @trtllm
       Examples: TensorRT-LLM
-        | backend | lost   |
-        | trtllm  | gone   |
-        | trtllm  | frozen |
+        | backend | lost   | seconds |
+        | trtllm  | gone   | 4       |
+        | trtllm  | frozen | 2       |
 
     Scenario: The etcd member that Dynamo leans on most costs nobody anything when it is gone
       Given a vllm deployment with 2 workers and 3 etcd members
