@@ -25,7 +25,7 @@ Feature: Without a second etcd, Dynamo ends when its only one is lost, and says 
         | backend |
         | trtllm  |
 
-    @known_defect
+    @known_defect @vllm
     Scenario: A busy Dynamo ends when its only etcd is gone
       Known defect: in Dynamo 1.4.2 requests that its workers no longer answer keep the frontend from ending.
 
@@ -36,6 +36,7 @@ Feature: Without a second etcd, Dynamo ends when its only one is lost, and says 
 
   Rule: For 5 seconds Dynamo serves on without its only etcd
 
+    @vllm
     Scenario: Requests are answered as if etcd were there
       Given a vllm deployment with 2 workers and 1 etcd member
       And 20 requests a second for 50 tokens each
@@ -46,7 +47,7 @@ Feature: Without a second etcd, Dynamo ends when its only one is lost, and says 
 
   Rule: An etcd that is back while leases last finds everything as it was
 
-    @known_defect
+    @known_defect @vllm
     Scenario: A restart of the only etcd that takes 2 seconds is not noticed
       Known defect: in Dynamo 1.4.2 a frontend does not find back to an etcd that was away for 2 seconds, and ends 8 seconds later.
 
@@ -56,6 +57,7 @@ Feature: Without a second etcd, Dynamo ends when its only one is lost, and says 
 
   Rule: When the only etcd was away for 15 seconds, Dynamo serves again within 55 seconds of its loss, without a hand
 
+    @vllm
     Scenario Outline: The only etcd comes back <with>
       Given a vllm deployment with 2 workers and 1 etcd member, where what ends is started again
       When the etcd member is <gone> for 15 seconds

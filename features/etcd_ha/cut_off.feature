@@ -38,6 +38,7 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
 
   Rule: An etcd leader that is cut off leads no longer, and gives nobody old news
 
+    @vllm
     Scenario: The majority of etcd elects another leader, and the old one falls silent
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 20 tokens each
@@ -48,7 +49,7 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
 
   Rule: Dynamo depends on no single member of etcd, however that one is lost
 
-    @known_defect
+    @known_defect @vllm
     Scenario Outline: The etcd member that Dynamo leans on most is <lost> for long
       Known defect: in Dynamo 1.4.2 a frontend or worker that leans on this member gives up, with a majority of etcd in reach.
 
@@ -93,6 +94,7 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
 
   Rule: For 2 seconds a frontend does without etcd; after longer it serves again within 30 seconds
 
+    @vllm
     Scenario: A frontend that is cut off from etcd for a moment serves on with what it knows
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each
@@ -102,6 +104,7 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
       And no pause between answers is longer than 2 seconds
       And the frontend and every worker serve on
 
+    @vllm
     Scenario: A frontend that is cut off from etcd for long serves again when it was started anew
       Given a vllm deployment with 2 workers and 3 etcd members, where what ends is started again
       And 20 requests a second for 50 tokens each
@@ -112,6 +115,7 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
 
   Rule: A link to etcd that loses 3 of 10 packets costs nobody anything
 
+    @vllm
     Scenario: Every part of Dynamo hears of etcd only now and then
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each

@@ -34,6 +34,7 @@ Feature: Dynamo outlives the loss of etcd's majority
 
   Rule: A worker that joins while the majority is missing answers requests within 10 seconds of its return, not before
 
+    @vllm
     Scenario: Nobody finds a new worker until etcd has a majority again
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each

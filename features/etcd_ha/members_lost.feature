@@ -36,6 +36,7 @@ Feature: Dynamo serves on when etcd loses a member
         | trtllm  | gone   | 4       |
         | trtllm  | frozen | 2       |
 
+    @vllm
     Scenario: The etcd member that Dynamo leans on most costs nobody anything when it is gone
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each
@@ -46,6 +47,7 @@ Feature: Dynamo serves on when etcd loses a member
       And the etcd members agree within 10 seconds
       And the frontend and every worker serve on
 
+    @vllm
     Scenario: Every etcd member in turn is gone, and comes back with what it stored
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each
@@ -61,6 +63,7 @@ Feature: Dynamo serves on when etcd loses a member
       And the etcd members agree within 10 seconds
       And the frontend and every worker serve on
 
+    @vllm
     Scenario: Five etcd members can lose two
       Given a vllm deployment with 2 workers and 5 etcd members
       And 20 requests a second for 50 tokens each
@@ -77,7 +80,7 @@ Feature: Dynamo serves on when etcd loses a member
 
   Rule: While one etcd member is lost the frontend knows at any time who serves
 
-    @known_defect
+    @known_defect @vllm
     Scenario: An etcd follower is gone for long
       Known defect: Dynamo 1.4.2 puts questions to the member that is gone, too, and does not ask again: its list of workers is empty now and then, and five of six workers that are started meanwhile end at once.
 
@@ -90,6 +93,7 @@ Feature: Dynamo serves on when etcd loses a member
 
   Rule: Planned work on etcd costs nobody anything
 
+    @vllm
     Scenario: The etcd members are restarted one by one
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each
@@ -101,6 +105,7 @@ Feature: Dynamo serves on when etcd loses a member
       And the etcd members agree within 10 seconds
       And the frontend and every worker serve on
 
+    @vllm
     Scenario: The etcd leader is replaced by a member that holds nothing yet
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each

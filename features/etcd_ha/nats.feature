@@ -33,6 +33,7 @@ Feature: Dynamo outlives the loss of NATS
         | backend |
         | trtllm  |
 
+    @vllm
     Scenario: NATS is killed and started again where requests are spread by memory
       Given a vllm deployment with 2 workers that get requests by memory, over NATS
       And 20 requests a second for 50 tokens each
@@ -44,6 +45,7 @@ Feature: Dynamo outlives the loss of NATS
       And no request hangs
       And the frontend and every worker serve on
 
+    @vllm
     Scenario: NATS comes back with nothing of what it stored
       Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
       And 20 requests a second for 50 tokens each
@@ -55,6 +57,7 @@ Feature: Dynamo outlives the loss of NATS
       And no request hangs
       And the frontend and every worker serve on
 
+    @vllm
     Scenario: NATS is away for 15 seconds
       Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
       And 20 requests a second for 50 tokens each
@@ -68,6 +71,7 @@ Feature: Dynamo outlives the loss of NATS
 
   Rule: A worker that is cut off from NATS is asked no more, and nobody loses an answer
 
+    @vllm
     Scenario: Requests go to the worker that can be reached
       Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
       And 20 requests a second for 50 tokens each
@@ -77,6 +81,7 @@ Feature: Dynamo outlives the loss of NATS
 
   Rule: Where requests travel over TCP, NATS is not missed
 
+    @vllm
     Scenario Outline: NATS is <lost> where requests travel over TCP
       Given a vllm deployment with 2 workers that allows 3 migrations, over TCP
       And 20 requests a second for 50 tokens each

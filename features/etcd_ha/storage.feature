@@ -34,6 +34,7 @@ Feature: Dynamo serves on when etcd is out of space
 
   Rule: Whoever comes while etcd is full answers requests within 15 seconds of there being room again
 
+    @vllm
     Scenario: A worker that comes while etcd is full goes on trying
       Given a vllm deployment with 2 workers and 3 etcd members that have space for 16 MB
       And 20 requests a second for 50 tokens each

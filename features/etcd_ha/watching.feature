@@ -8,6 +8,7 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
 
   Rule: Within 10 seconds of hearing of etcd again a frontend sends requests to whoever has come, and to nobody who left
 
+    @vllm
     Scenario: One worker comes and another one goes while the frontend hears nothing
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each
@@ -21,6 +22,7 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
       And every request is answered in full
       And no token is lost or repeated
 
+    @vllm
     Scenario: Etcd forgets how one worker came and another one went
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each
