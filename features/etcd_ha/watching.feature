@@ -4,7 +4,7 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
   gone, also where etcd has forgotten in the meantime how it came about.
 
   Every load is 20 requests a second. A worker that is to end serves on for 5 seconds, in which the frontend must hear
-  of it. That it catches up within 10 seconds is observed, not promised.
+  of it; a request that it sends there at the very end may still fail. All of this is observed, not promised.
 
   Rule: Within 10 seconds of hearing of etcd again a frontend sends requests to whoever has come, and to nobody who left
 
@@ -19,7 +19,7 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
         | asked to end                              | vllm-worker-0 | 2 seconds later   |
       Then the new worker answers requests within 10 seconds of its end
       And the new worker is not asked before its end
-      And every request is answered in full
+      And every request is answered in full again within 10 seconds of its end
       And no token is lost or repeated
 
     @vllm
@@ -34,5 +34,5 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
         | asked to end                              | vllm-worker-0   | at once           |
       Then the new worker answers requests within 10 seconds of its end
       And the new worker is not asked before its end
-      And every request is answered in full
+      And every request is answered in full again within 10 seconds of its end
       And no token is lost or repeated
