@@ -82,7 +82,7 @@ Feature: Dynamo serves on when etcd loses a member
 
     @known_defect @vllm
     Scenario: An etcd follower is gone for long
-      Known defect: Dynamo 1.4.2 puts questions to the member that is gone, too, and does not ask again: its list of workers is empty now and then, and five of six workers that are started meanwhile end at once.
+      Known defect: Dynamo 1.4.2 puts questions to the member that is gone, too, and does not ask again: its list of workers is empty now and then, and most workers that are started meanwhile do not serve.
 
       Given a vllm deployment with 2 workers and 3 etcd members
       And 20 requests a second for 50 tokens each
