@@ -43,8 +43,6 @@ def expect_agreement(world: World, *, within: float) -> None:
 def expect_whole(world: World) -> None:
     """Every frontend and worker is the process that was started, also when a lease has run out since the last fault,
     and each frontend routes to every worker."""
-    if world.under_load:
-        world.loaded()
     parts = _parts(world)
 
     def stands() -> bool:
@@ -66,8 +64,6 @@ def expect_whole(world: World) -> None:
 def expect_reasons(world: World) -> None:
     """Whatever frontend or worker has ended by itself, also when a lease has run out since the last fault, has said
     before that it lost etcd."""
-    if world.under_load:
-        world.loaded()
     _outlive(world, lambda: True)
     parts = _parts(world)
     ended = [name for name in world.deployment.casualties() if name in parts]
@@ -137,7 +133,9 @@ def expect_newcomer_unknown(world: World) -> None:
 
 
 def _outlive(world: World, probe: Callable[[], bool]) -> None:
-    """That the probe holds until whoever lost a lease by the last fault has noticed."""
+    """The load is over, and the probe holds until whoever lost a lease by the last fault has noticed."""
+    if world.under_load:
+        world.loaded()
     over = max((mark.ended_at or mark.began_at for mark in world.journal.marks), default=time.monotonic())
     left = max(over + OUTLIVES - time.monotonic(), 0.0)
     consistently(probe, during=left, describe="the frontend and every worker are there")

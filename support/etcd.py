@@ -20,7 +20,6 @@ from support.errors import DeploymentError
 from support.waiting import eventually
 
 CLIENT_PORT = 2379
-NO_SPACE = rpc_pb2.NOSPACE
 ANSWERS_WITHIN = 2.0
 """Seconds; a member without a quorum answers what it can answer by itself in milliseconds."""
 AGREES_WITHIN = 0.5
@@ -194,11 +193,10 @@ class EtcdCluster:
             raise
         return True
 
-    def alarms(self) -> list[int]:
-        """Alarms that are raised, one for each member that raises it: `NO_SPACE`. ConnectionError."""
+    def alarms(self) -> list[Any]:
+        """Alarms that are raised, one for each member (memberID) that raises it. ConnectionError."""
         with _asked(self.leader()) as client:
-            told = client.maintenancestub.Alarm(rpc_pb2.AlarmRequest(), ANSWERS_WITHIN)
-        return [each.alarm for each in told.alarms]
+            return list(client.maintenancestub.Alarm(rpc_pb2.AlarmRequest(), ANSWERS_WITHIN).alarms)
 
     def make_room(self) -> None:
         """Delete what `fill` stored, compact, defragment each member, and end the alarm. ConnectionError."""
@@ -211,8 +209,9 @@ class EtcdCluster:
         for member in self.members:
             with _asked(member) as client:
                 client.maintenancestub.Defragment(rpc_pb2.DefragmentRequest(), 5 * ANSWERS_WITHIN)
+        raised_by_members = self.alarms()
         with _asked(self.leader()) as client:
-            for raised in client.maintenancestub.Alarm(rpc_pb2.AlarmRequest(), ANSWERS_WITHIN).alarms:
+            for raised in raised_by_members:
                 ends = rpc_pb2.AlarmRequest(
                     action=rpc_pb2.AlarmRequest.DEACTIVATE, memberID=raised.memberID, alarm=raised.alarm
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -133,7 +134,7 @@ def test_what_cannot_be_done_to_etcd_is_said() -> None:
 
 
 def _fault(deployment: Deployment, what: str, whom: str, **parameters: str) -> list[Fault]:
-    stage = Stage(deployment, None, None)  # type: ignore[arg-type]  # none of these keeps records
+    stage = Stage(deployment, None, Path())  # none of these keeps records
     return list(kind(what).of(stage, victims(deployment, whom), parameters))
 
 

@@ -16,6 +16,7 @@ from support.waiting import eventually
 LONGEST = 120.0
 """Seconds after which the kernel ends a partition, whatever became of this run."""
 _SIDES: dict[str, tuple[Role, ...]] = {"everybody": (), "frontend": ("frontend",), "etcd": ("etcd",), "nats": ("nats",)}
+_FULL = Obstruction()
 _FRESH = 9
 """Seconds that a lease of 10 has left when it was just renewed."""
 _RENEWED_WITHIN = 12.0
@@ -40,7 +41,7 @@ class CutOff(Fault):
         victim: Component,
         *,
         off: str = "everybody",
-        how: Obstruction = Obstruction(),  # noqa: B008  # it is a constant
+        how: Obstruction = _FULL,
         lease: str = "any",
     ) -> None:
         choose("lease of who is cut off", lease, ("any", "fresh"))
