@@ -15,7 +15,6 @@ from hamcrest import assert_that, contains_string, empty, equal_to, has_length
 from support.errors import Unavailable
 from support.local import lab
 from support.local.network import HOSTS, BridgedNetwork, Place, SharedLoopback, network
-from support.waiting import eventually
 from tests.in_lab import in_lab, lab_process
 
 LISTEN = "import socket; s = socket.create_server(('', 2379)); print('up', flush=True); s.accept()[0].sendall(b'{}')"
@@ -132,8 +131,7 @@ def _namespaces() -> list[str]:
 
 
 def _expect_no_link_left() -> None:
-    """The kernel takes a namespace's links away a moment after the namespace."""
-    eventually(lambda: _links() == ["lo"], within=1, describe="no link is left", last_seen=lambda: str(_links()))
+    assert_that(_links(), equal_to(["lo"]))
 
 
 def _links() -> list[str]:

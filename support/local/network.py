@@ -82,6 +82,7 @@ class BridgedNetwork(Network):
         self._prefix = f"10.77.{number}"
         self._hosts = itertools.count(2)
         self._namespaces: list[str] = []
+        self._links: list[str] = []
         self._closed = False
         _ip(
             [
@@ -95,23 +96,27 @@ class BridgedNetwork(Network):
         del ports  # all of them are free in a namespace of its own
         host = next(self._hosts)
         address, namespace, veth = f"{self._prefix}.{host}", f"{name}.{self.name}", f"{self.name}v{host}"
+        _ip([f"netns add {namespace}"])
+        self._namespaces.append(namespace)
         _ip(
             [
-                f"netns add {namespace}",
                 f"link add {veth} type veth peer name eth0 netns {namespace}",
                 f"link set {veth} master {self.name} up",
             ]
         )
+        self._links.append(veth)
         inside = ["link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up"]
         _ip([*inside, f"route add default via {self._prefix}.1"], within=namespace)
-        self._namespaces.append(namespace)
         self._name_in_hosts(f"{address} {namespace}\n")
         return Place(address, ("nsenter", f"--net={NAMESPACES / namespace}", "--"))
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            _ip([*(f"netns del {namespace}" for namespace in self._namespaces), f"link del {self.name}"])
+            # Links first: the kernel takes those of a deleted namespace away when it finds the time, and until then
+            # their names are taken.
+            links = [*self._links, self.name]
+            _ip([*(f"link del {link}" for link in links), *(f"netns del {name}" for name in self._namespaces)])
             self._forget_in_hosts()
             self._taken.discard(self._number)
 
