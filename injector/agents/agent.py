@@ -1,0 +1,336 @@
+"""The agent: faults of this node from their intent to their end, remembered, proven, and ended in time.
+
+Everything is in the journal before it is done. A thread ends what is due, and what has lost its effect or its victim.
+`start` puts right what an agent before this one left behind.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from injector.agents.family import Family, Step, Work
+from injector.clock import Clock
+from injector.errors import Conflict, Unable, Undone, Unknown
+from injector.fault import Fault, Order
+from injector.journal import KEPT, Journal, JournalFailure
+from injector.life import NEXT, State
+
+LOOKS_EVERY = 1.0
+"""Seconds between two looks at faults that are active, and between two attempts to take one back."""
+_NAME = "agent"
+_JOURNAL = "journal.sqlite"
+
+
+def _no_step(name: str) -> None:
+    """What nobody waits for."""
+
+
+class Agent:
+    """One node's. Safe to call from several threads."""
+
+    def __init__(
+        self, state: Path, families: Sequence[Family], *, clock: Clock | None = None, step: Step = _no_step
+    ) -> None:
+        """state: a folder of its own. JournalFailure when nothing can be remembered there."""
+        self._journal = Journal(state / _JOURNAL, Fault)
+        self._families = families
+        self._clock = clock or Clock()
+        self._step = step
+        self._prefix = f"dfi_{_own_name(state)}_"
+        self._faults = {fault.id: fault for fault in self._journal.all()}
+        self._unsaved: set[str] = set()
+        self._lock = threading.RLock()
+        self._deeds: dict[str, threading.RLock] = {}
+        self._changed = threading.Condition()
+        self._over = False
+        self._watch = threading.Thread(target=self._keep_watch, name="watch", daemon=True)
+        self.reports: list[str] = []
+        """What was found at the start that an agent before this one left behind."""
+
+    def start(self) -> None:
+        """Put right what was left behind, then keep watch. To be called before anything else is."""
+        if self._journal.damage:
+            self.reports.append(self._journal.damage)
+        for fault in list(self._faults.values()):
+            if not fault.over:
+                self._adopt(fault)
+        self._sweep()
+        self._watch.start()
+
+    def close(self) -> None:
+        """Stop watching. Faults go on; the next agent, or their keepers and the kernel, end them."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+        if self._watch.is_alive():
+            self._watch.join()
+        self._journal.close()
+
+    def inject(self, order: Order) -> Fault:
+        """Do it, prove it, and return it ACTIVE; the same order again returns the same fault.
+
+        Conflict, Invalid, Unable: nothing was done. Undone: it had no effect, and was taken back.
+        """
+        fault = self._intend(order)
+        with self._deed(fault):
+            if fault.state is State.PENDING:
+                self._do(fault)
+        if fault.state is State.FAILED:
+            raise self._undone(fault)
+        return fault
+
+    def explain(self, order: Order) -> Fault:
+        """What `inject` would do, without doing it. The same refusals."""
+        family = self._family(order)
+        with self._lock:
+            self._refuse_conflict(order, family)
+        return self._planned(order, family)
+
+    def recover(self, identity: str) -> Fault:
+        """Take it back, seen gone; one that is over is returned as it is. Unknown; Undone when it is still there."""
+        fault = self.fault(identity)
+        with self._deed(fault):
+            if not fault.over:
+                self._take_back(fault, fault.ending or State.RECOVERED)
+        return fault
+
+    def recover_all(self) -> list[Fault]:
+        """Take every open one back, however many of them fail. Undone names those that are still there."""
+        failures = []
+        opened = [fault for fault in self.faults() if not fault.over]
+        for fault in opened:
+            try:
+                self.recover(fault.id)
+            except Undone as failure:
+                failures.append(failure.detail)
+        if failures:
+            raise Undone("; ".join(failures))
+        return opened
+
+    def faults(self) -> list[Fault]:
+        """All that are remembered, oldest first."""
+        with self._lock:
+            return list(self._faults.values())
+
+    def fault(self, identity: str) -> Fault:
+        """Unknown."""
+        with self._lock:
+            if identity not in self._faults:
+                raise Unknown(f"there is no fault {identity!r} on this node")
+            return self._faults[identity]
+
+    def _intend(self, order: Order) -> Fault:
+        """Its fault, PENDING and durable; or the one that is there already."""
+        if known := self._same(order):
+            return known
+        family = self._family(order)
+        fault = self._planned(order, family)
+        with self._lock:
+            if known := self._same(order):
+                return known
+            self._refuse_conflict(order, family)
+            try:
+                self._journal.save(fault)
+            except JournalFailure as failure:
+                raise Unable(f"nothing was done, for it could not be taken back surely: {failure}") from failure
+            self._faults[order.id] = fault
+        self._step("intended")
+        return fault
+
+    def _planned(self, order: Order, family: Family) -> Fault:
+        if reason := family.available(order):
+            raise Unable(reason)
+        return Fault(
+            id=order.id,
+            order=order,
+            deadline=self._clock.after(order.seconds),
+            undo=family.plan(order) | {"mark": f"{self._prefix}{order.id}"},
+            simulated=family.simulated,
+            irreversible=family.irreversible(order),
+            created=self._clock.wall(),
+        )
+
+    def _same(self, order: Order) -> Fault | None:
+        known = self._faults.get(order.id)
+        if known and known.order != order:
+            raise Conflict(f"the fault {order.id} is another one already: choose another id", field="id")
+        return known
+
+    def _family(self, order: Order) -> Family:
+        for family in self._families:
+            if family.answers(order):
+                return family
+        raise Unable(f"this node knows no {order.kind} fault {order.fault_type!r}")
+
+    def _refuse_conflict(self, order: Order, family: Family) -> None:
+        for other in self._faults.values():
+            shared = set(order.pods) & set(other.order.pods)
+            if shared and not other.over and family.exclusive and self._family(other.order).exclusive:
+                raise Conflict(
+                    f"{min(shared)} has the fault {other.id} ({other.order.fault_type}) already: recover that first"
+                )
+
+    def _do(self, fault: Fault) -> None:
+        family, work = self._work(fault)
+        try:
+            self._enter(fault, State.INJECTING)
+            family.inject(work)
+            self._step("injected")
+            fault.evidence.append(family.verify(work))
+            self._step("verified")
+            fault.active = self._clock.wall()
+            self._enter(fault, State.ACTIVE)
+            with self._changed:
+                self._changed.notify_all()
+        except Exception as failure:  # whatever it was, nothing of it may stay
+            self._take_back(fault, State.FAILED, str(failure) or repr(failure))
+            raise self._undone(fault) from failure
+
+    @staticmethod
+    def _undone(fault: Fault) -> Undone:
+        order = fault.order
+        return Undone(f"{order.fault_type} on {', '.join(order.pods)} is {fault.state}, not active: {fault.reason}")
+
+    def _take_back(self, fault: Fault, ending: State, reason: str | None = None) -> None:
+        """Undone when it is still there; it is then tried again."""
+        family, work = self._work(fault)
+        fault.ending, fault.reason = ending, reason
+        if fault.state is not State.RECOVERING:
+            self._enter(fault, State.RECOVERING, must=False)
+        try:
+            family.heal(work)
+            self._step("healed")
+            fault.evidence.append(family.gone(work))
+            self._step("seen gone")
+        except Exception as failure:
+            fault.trouble = f"it is still there, and is tried again: {failure}"
+            self._remember(fault)
+            raise Undone(f"the fault {fault.id} could not be taken back: {failure}") from failure
+        fault.ended, fault.trouble = self._clock.wall(), None
+        self._enter(fault, ending, must=False)
+        with self._lock:
+            self._deeds.pop(fault.id, None)
+            self._forget_old()
+
+    def _enter(self, fault: Fault, state: State, *, must: bool = True) -> None:
+        """must: it may not go on without being remembered. What takes harm back always goes on."""
+        assert state in NEXT[fault.state], f"{fault.state} to {state}"
+        fault.state = state
+        if must:
+            self._journal.save(fault)
+        else:
+            self._remember(fault)
+        self._step(str(state))
+
+    def _remember(self, fault: Fault) -> None:
+        try:
+            self._journal.save(fault)
+            self._unsaved.discard(fault.id)
+        except JournalFailure:
+            self._unsaved.add(fault.id)
+
+    def _forget_old(self) -> None:
+        """As the journal does."""
+        over = [fault.id for fault in self._faults.values() if fault.over]
+        for identity in over[:-KEPT]:
+            del self._faults[identity]
+
+    def _work(self, fault: Fault) -> tuple[Family, Work]:
+        return self._family(fault.order), Work(fault, self._clock, self._step)
+
+    def _deed(self, fault: Fault) -> threading.RLock:
+        """Held by whoever does something to it."""
+        with self._lock:
+            return self._deeds.setdefault(fault.id, threading.RLock())
+
+    def _adopt(self, fault: Fault) -> None:
+        """One that was open when an agent before this one ended."""
+        family, work = self._work(fault)
+        left, was = self._clock.seconds_until(fault.deadline), fault.state
+        if left == float("-inf"):
+            self._end_of_boot(fault)
+        elif was is State.ACTIVE:
+            self._try_to_end(fault, family, work)
+        elif was is State.RECOVERING:
+            self._quietly_take_back(fault, fault.ending or State.RECOVERED, fault.reason)
+        else:
+            self._quietly_take_back(fault, State.FAILED, "its agent ended while it was being injected")
+        self.reports.append(f"the fault {fault.id} was {was}, and is {fault.state}")
+
+    def _end_of_boot(self, fault: Fault) -> None:
+        """Rules, processes and limits of a machine's former life have gone with it."""
+        if fault.state is not State.RECOVERING:
+            self._enter(fault, State.RECOVERING, must=False)
+        fault.ended, fault.reason = self._clock.wall(), "the machine was started anew"
+        self._enter(fault, State.EXPIRED, must=False)
+
+    def _sweep(self) -> None:
+        known = {fault.mark for fault in self._faults.values() if not fault.over}
+        for family in self._families:
+            for mark in family.leftovers(self._prefix) - known:
+                family.sweep(mark)
+                self.reports.append(f"{mark} was found without a fault that tells of it, and was taken away")
+
+    def _keep_watch(self) -> None:
+        while True:
+            with self._changed:
+                if not self._over:
+                    self._changed.wait(self._seconds_to_next())
+                if self._over:
+                    return
+            self._look()
+
+    def _seconds_to_next(self) -> float:
+        opened = [fault for fault in self.faults() if fault.state is State.ACTIVE]
+        due = [self._clock.seconds_until(fault.deadline) for fault in opened]
+        return max(0.01, min([LOOKS_EVERY, *due]))
+
+    def _look(self) -> None:
+        for fault in self.faults():
+            if fault.id in self._unsaved:
+                self._remember(fault)
+            if fault.over or not (deed := self._deed(fault)).acquire(blocking=False):
+                continue  # whoever holds it does what is to be done
+            try:
+                family, work = self._work(fault)
+                if fault.state is State.RECOVERING:
+                    self._quietly_take_back(fault, fault.ending or State.RECOVERED, fault.reason)
+                elif fault.state is State.ACTIVE:
+                    self._try_to_end(fault, family, work)
+            finally:
+                deed.release()
+
+    def _try_to_end(self, fault: Fault, family: Family, work: Work) -> None:
+        """If it is due, or has lost its victim or its effect."""
+        if self._clock.seconds_until(fault.deadline) <= 0:
+            self._quietly_take_back(fault, State.EXPIRED, None)
+        elif reason := _asked(family.victim_gone, work):
+            self._quietly_take_back(fault, State.EXPIRED, reason)
+        elif reason := _asked(family.lost, work):
+            self._quietly_take_back(fault, State.FAILED, reason)
+
+    def _quietly_take_back(self, fault: Fault, ending: State, reason: str | None) -> None:
+        try:
+            self._take_back(fault, ending, reason)
+        except Undone:
+            return  # its reason says it, and it is tried again
+
+
+def _asked(question: Callable[[Work], str | None], work: Work) -> str | None:
+    try:
+        return question(work)
+    except (OSError, RuntimeError):
+        return None  # who cannot tell has seen nothing
+
+
+def _own_name(state: Path) -> str:
+    """Of this agent, for as long as its folder lives: what it makes in the kernel begins with it."""
+    file = state / _NAME
+    if not file.exists():
+        made = file.with_suffix(".new")
+        made.write_text(uuid4().hex[:8])
+        made.replace(file)
+    return file.read_text()
