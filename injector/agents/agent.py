@@ -166,11 +166,11 @@ class Agent:
         raise Unable(f"this node knows no {order.kind} fault {order.fault_type!r}")
 
     def _refuse_conflict(self, order: Order, family: Family) -> None:
+        wanted = family.claims(order)
         for other in self._faults.values():
-            shared = set(order.pods) & set(other.order.pods)
-            if shared and not other.over and family.exclusive and self._family(other.order).exclusive:
+            if not other.over and (shared := wanted & self._family(other.order).claims(other.order)):
                 raise Conflict(
-                    f"{min(shared)} has the fault {other.id} ({other.order.fault_type}) already: recover that first"
+                    f"the fault {other.id} ({other.order.fault_type}) has the {min(shared)}: recover it first"
                 )
 
     def _do(self, fault: Fault) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import Depends, FastAPI, Request
 from pydantic import BaseModel
 
@@ -20,36 +18,35 @@ class About(BaseModel):
 
 def app(agent: Agent, *, token: str) -> FastAPI:
     """Its calls, each answered with faults as the agent remembers them."""
-    made = FastAPI(title="Fault injection agent", openapi_url=None)
-    answer_refusals(made)
 
     def authorised(request: Request) -> None:
         require(token, request)
 
-    calls = Annotated[None, Depends(authorised)]
+    made = FastAPI(title="Fault injection agent", openapi_url=None, dependencies=[Depends(authorised)])
+    answer_refusals(made)
 
     @made.post("/v1/faults")
-    def inject(order: Order, _: calls) -> Fault:
+    def inject(order: Order) -> Fault:
         return agent.inject(order)
 
     @made.post("/v1/explain")
-    def explain(order: Order, _: calls) -> Fault:
+    def explain(order: Order) -> Fault:
         return agent.explain(order)
 
     @made.post("/v1/faults/{identity}/recover")
-    def recover(identity: str, _: calls) -> Fault:
+    def recover(identity: str) -> Fault:
         return agent.recover(identity)
 
     @made.post("/v1/recover")
-    def recover_all(_: calls) -> list[Fault]:
+    def recover_all() -> list[Fault]:
         return agent.recover_all()
 
     @made.get("/v1/faults")
-    def faults(_: calls) -> list[Fault]:
+    def faults() -> list[Fault]:
         return agent.faults()
 
     @made.get("/v1/about")
-    def about(_: calls) -> About:
+    def about() -> About:
         return About(reports=agent.reports)
 
     return made

@@ -49,8 +49,6 @@ class Family(ABC):
 
     name: ClassVar[str]
     simulated: ClassVar[bool] = False
-    exclusive: ClassVar[bool] = True
-    """Two of them at once on a pod would be in each other's way."""
 
     @abstractmethod
     def answers(self, order: Order) -> bool:
@@ -63,6 +61,10 @@ class Family(ABC):
     @abstractmethod
     def plan(self, order: Order) -> dict[str, Any]:
         """What must be known to do and undo it. Nothing is done yet. Conflict when there is nothing to do it to."""
+
+    def claims(self, order: Order) -> frozenset[str]:
+        """What no other fault may have at the same time: two with one claim would be in each other's way."""
+        return frozenset()
 
     def irreversible(self, order: Order) -> str | None:
         """What of it cannot be taken back, in one sentence."""

@@ -82,7 +82,6 @@ class Partition(Family):
     """Cuts, at one or both ends."""
 
     name = "partition"
-    exclusive = True
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
@@ -96,6 +95,11 @@ class Partition(Family):
         if missing := [program for program in ("nft", "nsenter") if not shutil.which(program)]:
             return f"this node has no {missing[0]}: install it"
         return _no_latency() if asked.latency_ms is not None else None
+
+    def claims(self, order: Order) -> frozenset[str]:
+        return frozenset(
+            f"network of {end.pod} and {peer.address}" for end in parameters(order).ends for peer in end.peers
+        )
 
     def plan(self, order: Order) -> dict[str, Any]:
         ends = []

@@ -27,7 +27,6 @@ class Kill(Family):
     """SIGKILL. It happens once, and whoever keeps the pod starts it again."""
 
     name = "kill"
-    exclusive = False
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
@@ -74,6 +73,9 @@ class Pause(Family):
         refuse_parameters(order)
         return None
 
+    def claims(self, order: Order) -> frozenset[str]:
+        return running_of(order)
+
     def plan(self, order: Order) -> dict[str, Any]:
         return {"plan": keepers.holds(keepers.leaders(pods_of(self._inventory, order)), frozen=True)}
 
@@ -101,6 +103,11 @@ class Pause(Family):
 
     def sweep(self, mark: str) -> None:
         sweep(mark)
+
+
+def running_of(order: Order) -> frozenset[str]:
+    """The claim of whoever stops processes and lets them run again."""
+    return frozenset(f"running of {name}" for name in order.pods)
 
 
 def refuse_parameters(order: Order, *known: str) -> None:

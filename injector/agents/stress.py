@@ -28,6 +28,7 @@ from injector.agents.process_faults import (
     plan_of,
     pods_of,
     refuse_parameters,
+    running_of,
     seen_running,
     sweep,
 )
@@ -66,6 +67,9 @@ class Slowed(Family):
     def available(self, order: Order) -> str | None:
         _severity(order)
         return None
+
+    def claims(self, order: Order) -> frozenset[str]:
+        return running_of(order)
 
     def plan(self, order: Order) -> dict[str, Any]:
         period, shares = CYCLES[GpuFault(order.fault_type)]
@@ -138,6 +142,9 @@ class Squeezed(Family):
     def available(self, order: Order) -> str | None:
         _severity(order)
         return None
+
+    def claims(self, order: Order) -> frozenset[str]:
+        return frozenset(f"memory of {name}" for name in order.pods)
 
     def plan(self, order: Order) -> dict[str, Any]:
         plan = keepers.holds(keepers.leaders(pods_of(self._inventory, order)))

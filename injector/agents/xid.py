@@ -26,6 +26,7 @@ from injector.agents.process_faults import (
     plan_of,
     pods_of,
     refuse_parameters,
+    running_of,
     seen_killed,
     seen_running,
     seen_stopped,
@@ -81,7 +82,6 @@ class XidError(Family):
 
     name = "xid"
     simulated = True
-    exclusive = True
 
     def __init__(self, inventory: Inventory, log: KernelLog | None = None) -> None:
         self._inventory = inventory
@@ -93,6 +93,11 @@ class XidError(Family):
     def available(self, order: Order) -> str | None:
         _asked(order)
         return self._log.unavailable()
+
+    def claims(self, order: Order) -> frozenset[str]:
+        asked = _asked(order)
+        hangs = asked.effect is Effect.APPLICATION and asked.xid in _HANGS
+        return frozenset({f"gpu {asked.gpu}"}) | (running_of(order) if hangs else frozenset())
 
     def plan(self, order: Order) -> dict[str, Any]:
         asked = _asked(order)
