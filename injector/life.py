@@ -11,10 +11,10 @@ FAILED       it had no effect, or lost it; a probe has seen that nothing is left
 
 from __future__ import annotations
 
-from enum import StrEnum
+from injector.words import Word
 
 
-class State(StrEnum):
+class State(Word):
     PENDING = "PENDING"
     INJECTING = "INJECTING"
     ACTIVE = "ACTIVE"

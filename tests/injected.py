@@ -111,10 +111,7 @@ class Ground:
 
     def renew(self) -> None:
         """As new: every pod runs, nothing is protected, and there is an empty folder."""
-        for pod in self.pods.values():
-            pod.start()
-        for pod in self.pods.values():
-            eventually(pod.listens, within=20, describe=f"{pod.name} listens")
+        self.renew_pods()
         assert self.kernel_traces() == [], "an earlier test left something"
         self.folder = Path(tempfile.mkdtemp())
         self.log = FakeKernelLog(self.folder / "kmsg")
@@ -123,6 +120,12 @@ class Ground:
         self.faults_allowed = True
         self.write()
         self.inventory = LocalInventory(self.registry)
+
+    def renew_pods(self) -> None:
+        for pod in self.pods.values():
+            pod.start()
+        for pod in self.pods.values():
+            eventually(pod.listens, within=20, describe=f"{pod.name} listens")
 
     def write(self) -> None:
         """The registry, as the deployment's keeper does."""
