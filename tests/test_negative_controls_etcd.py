@@ -23,6 +23,8 @@ BACK = "The only etcd comes back with what it stored"
 FULL = "Requests do not notice that etcd is full"
 FORGETS = "Etcd forgets how one worker came and another one went"
 NATS = "NATS comes back with nothing of what it stored"
+COMES = "The etcd leader is lost while a worker starts"
+TWO_FRONTENDS = "Two frontends that spread requests by memory lose NATS, one and then the other"
 
 NO_TOKEN = "And no token is lost or repeated"
 LOST = r"of \d+ tokens [1-9]\d* were lost"
@@ -54,6 +56,8 @@ FAIL = [
     ),
     Control("starts-nothing-again", BACK, "Then the frontend serves again within 55 seconds", r"not within"),
     Control("drops-a-chunk", NATS, NO_TOKEN, LOST),
+    Control("drops-a-chunk", COMES, NO_TOKEN, LOST),
+    Control("drops-a-chunk", TWO_FRONTENDS, NO_TOKEN, LOST),
 ]
 NOT_DONE = [
     Control(
