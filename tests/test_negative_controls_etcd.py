@@ -56,7 +56,12 @@ FAIL = [
     ),
     Control("starts-nothing-again", BACK, "Then the frontend serves again within 55 seconds", r"not within"),
     Control("drops-a-chunk", NATS, NO_TOKEN, LOST),
-    Control("drops-a-chunk", COMES, NO_TOKEN, LOST),
+    Control(
+        "freezes-who-comes",
+        COMES,
+        "Then the new worker answers requests within 40 seconds of its end",
+        r"vllm-worker-2 takes a request: not within",
+    ),
     Control("drops-a-chunk", TWO_FRONTENDS, NO_TOKEN, LOST),
 ]
 NOT_DONE = [
