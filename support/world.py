@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.checkers.base import ValidationContext
-from support.counts import BEGUN_ANSWERS, Counter, Counts
+from support.counts import BEGUN_ANSWERS, Counter, Counts, engine_running
 from support.departures import LISTENS_ON, Departure, hang_up
 from support.deployment import Component, Deployment, FarClient, Target
 from support.errors import DeploymentError, FaultError, LeftOut, NotWithin, Unavailable, UsageError
@@ -165,6 +165,19 @@ class World:
             error=DeploymentError,
             last_seen=lambda: outcome(client.record),
         )[0]
+
+    def worker_beginning(self, name: str, role: Role) -> Component:
+        """The same, and its engine has the request: its log is a moment ahead of that, and while it is the frontend has
+        not heard of the worker. Of a prefill worker only the first can be seen: its engine is done in no time."""
+        worker = self.worker_with(name, role)
+        if role != "prefill":
+            eventually(
+                lambda: engine_running(worker.metrics()),
+                within=5,
+                describe=f"the engine of {worker.name} has the request of the {name}",
+                error=DeploymentError,
+            )
+        return worker
 
     def leave(self, name: str, how: Departure = hang_up) -> None:
         """The client leaves while a worker is seen to generate for it.
