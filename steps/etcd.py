@@ -15,7 +15,7 @@ from support.checkers import (
 )
 from support.phrases import TYPES
 from support.promises import expect_of_load
-from support.spec import Backend
+from support.spec import Backend, Plane
 
 register_type(**TYPES)
 
@@ -50,6 +50,21 @@ def frontends_on_etcd(context: Context, backend: Backend, frontends: int, worker
 def deployment_on_small_etcd(context: Context, backend: Backend, workers: int, members: int, megabytes: int) -> None:
     context.world.deploy(
         backend=backend, workers=workers, migration_limit=3, etcd_members=members, etcd_quota_mb=megabytes
+    )
+
+
+@given(
+    "a {backend:Backend} deployment with {frontends:d} frontends and {workers:d} workers that get requests by memory,"
+    " over {plane:Plane}"
+)
+def frontends_by_memory(context: Context, backend: Backend, frontends: int, workers: int, plane: Plane) -> None:
+    context.world.deploy(
+        backend=backend,
+        frontends=frontends,
+        workers=workers,
+        migration_limit=3,
+        router_mode="kv",
+        request_plane=plane,
     )
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from hamcrest import assert_that
 
 from support.contract import OWN_FAILURES
-from support.counts import CANCELLATIONS, CANCELLED, REQUESTS, SUCCEEDED, TOKENS, engine_running, held
-from support.errors import DeploymentError, FaultError, UsageError
+from support.counts import CANCELLATIONS, CANCELLED, REQUESTS, SUCCEEDED, TOKENS, held
+from support.errors import FaultError, UsageError
 from support.faults.cut_client import CutClient
 from support.phrases import Ask
 from support.promises import expect_count, whole_answer
@@ -31,14 +31,7 @@ def leave_before_first_token(world: World, name: str, *, at: Role) -> None:
     DeploymentError when that is not seen within 5 s, FaultError when a token came before the client was gone.
     """
     client = world.client(name)
-    worker = world.worker_with(name, at)
-    if at != "prefill":  # its log is a moment ahead: before the engine has it, the frontend has not heard of it
-        eventually(
-            lambda: engine_running(worker.metrics()),
-            within=5,
-            describe=f"the engine of {worker.name} has the request of the {name}",
-            error=DeploymentError,
-        )
+    worker = world.worker_beginning(name, at)
     world.part(name, worker)
     if client.record.chunks:
         raise FaultError(f"the {name} had a token before it left: nothing can be judged")

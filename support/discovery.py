@@ -127,9 +127,9 @@ def expect_newcomer(world: World, *, within: float) -> None:
 
 def expect_newcomer_unknown(world: World) -> None:
     """The new worker had no request before what kept it from being found was over."""
-    newcomer, ended = _newcomer(world), _last_healed(world).ended_at or 0.0
+    newcomer, end = _newcomer(world), _last_healed(world).healing_at or 0.0
     first = _first_taken(newcomer)
-    assert first is None or first >= ended, f"{newcomer.name} took a request {ended - first:.1f} s before the end"
+    assert first is None or first >= end, f"{newcomer.name} took a request {end - first:.1f} s before the end"
 
 
 def _outlive(world: World, probe: Callable[[], bool]) -> None:

@@ -9,6 +9,8 @@
     ├── DeploymentError       the deployment under test did not start, or is not what its spec says
     └── FaultError            a fault did not happen, or could not be taken back
 
+    LeftOut                   no error: what the scenario needs is not here, so the rest of it is left out, and says so
+
 Every message is one sentence that names the thing and says what to do.
 """
 
@@ -37,3 +39,7 @@ class FaultError(SpecsError):
 
 class NotWithin(AssertionError):
     """What was promised did not happen before its deadline; says what was seen last."""
+
+
+class LeftOut(Exception):
+    """A step ends its scenario: what it needs is not here. `support.hooks` makes it a skip with this reason."""

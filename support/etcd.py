@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import httpx
 from etcd3.client import Etcd3Client
 from etcd3.etcdrpc import rpc_pb2
 
@@ -19,7 +20,6 @@ from support.deployment import Component, Deployment
 from support.errors import DeploymentError
 from support.waiting import eventually
 
-CLIENT_PORT = 2379
 ANSWERS_WITHIN = 2.0
 """Seconds; a member without a quorum answers what it can answer by itself in milliseconds."""
 AGREES_WITHIN = 0.5
@@ -255,7 +255,8 @@ class EtcdCluster:
 @contextmanager
 def _asked(member: Component) -> Iterator[Any]:
     """A client of one member. What gRPC raises becomes a ConnectionError that names the member."""
-    client = Etcd3Client(host=member.address, port=CLIENT_PORT, timeout=ANSWERS_WITHIN)
+    told = httpx.URL(member.metrics_url)  # a member tells its metrics where it answers its clients
+    client = Etcd3Client(host=told.host, port=told.port, timeout=ANSWERS_WITHIN)
     try:
         yield client
     except grpc.RpcError as failure:

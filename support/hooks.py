@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from behave.model import Feature, Scenario
+from behave.model import Feature, Scenario, Step
 from behave.model_type import Status
 from behave.tag_expression import make_tag_expression
 
 from support import tags
 from support.deployment import Target
-from support.errors import SpecsError, Unavailable, UsageError
+from support.errors import LeftOut, SpecsError, Unavailable, UsageError
 from support.evidence import slug
 from support.known_defects import expect_known_defects
 from support.local import lab
@@ -135,7 +135,14 @@ def before_feature(context: Context, feature: Feature) -> None:
 
 def before_scenario(context: Context, scenario: Scenario) -> None:
     run: Run = context.run
-    context.world = World(settings=run.settings, target=run.target, folder=run.folder_of(scenario), skip=scenario.skip)
+    context.world = World(settings=run.settings, target=run.target, folder=run.folder_of(scenario))
+
+
+def after_step(context: Context, step: Step) -> None:
+    """What a scenario needs and cannot have here makes it skipped, not failed; with the reason in a sentence."""
+    if isinstance(step.exception, LeftOut):
+        context.scenario.skip(str(step.exception))
+        step.status = Status.skipped
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:

@@ -36,7 +36,7 @@ _UNDER_WAY = 20
 def strike_before_first_token(world: World, name: str, blow: Blow, *, role: Role) -> None:
     """Strike the worker of that role which has the client's request, before a token came. FaultError when one did."""
     client = world.client(name)
-    worker = world.worker_with(name, role)
+    worker = world.worker_beginning(name, role)
     world.journal.inject(blow(worker))
     first = client.record.first_token_at
     if first is not None and first < world.struck_at:

@@ -236,6 +236,10 @@ _DEEDS: dict[str, tuple[str, Mapping[str, str]]] = {
     **{f"deaf to {words}": ("partition", {"off": off, "direction": "in"}) for words, off in _OFF.items()},
     "cut off from etcd with a fresh lease": ("partition", {"off": "etcd", "lease": "fresh"}),
     "left with 7 of 10 packets from etcd": ("partition", {"off": "etcd", "loss": "30"}),
+    **{
+        f"left with 500 bytes a second from {words}": ("partition", {"off": "etcd", "bytes_per_second": "500"})
+        for words in ("etcd", "the other etcd members")
+    },
 }
 _DEED = re.compile(rf"(?:is|are) ({'|'.join(sorted(_DEEDS, key=len, reverse=True))})(?: for (\d+) seconds)?")
 

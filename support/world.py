@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from support.checkers.base import ValidationContext
-from support.counts import BEGUN_ANSWERS, Counter, Counts
+from support.counts import BEGUN_ANSWERS, Counter, Counts, engine_running
 from support.departures import LISTENS_ON, Departure, hang_up
 from support.deployment import Component, Deployment, FarClient, Target
-from support.errors import DeploymentError, FaultError, NotWithin, Unavailable, UsageError
+from support.errors import DeploymentError, FaultError, LeftOut, NotWithin, Unavailable, UsageError
 from support.evidence import Evidence
 from support.faults import Fault, Stage, kind
 from support.faults.journal import Journal
@@ -54,12 +54,9 @@ class Left:
 class World:
     """One per scenario; steps reach it as `context.world`."""
 
-    def __init__(
-        self, *, settings: Settings, target: Target, folder: Path, skip: Callable[[str], object] = Unavailable
-    ) -> None:
-        """folder: for its evidence. skip: ends the scenario as not possible here, for the reason given."""
+    def __init__(self, *, settings: Settings, target: Target, folder: Path) -> None:
+        """folder: for its evidence."""
         self.settings = settings
-        self._skip = skip
         self.target = target
         self.folder = folder
         self.begun = time.monotonic()
@@ -85,7 +82,7 @@ class World:
     def deploy(self, **wanted: object) -> None:
         """A ready deployment of what the scenario asks for and, where it does not say, of the run's settings.
 
-        Skips the scenario where the target cannot have such a deployment.
+        LeftOut where the target cannot have such a deployment.
         """
         if self._deployment:
             raise UsageError("the scenario has a deployment already: it can ask for one only")
@@ -93,8 +90,7 @@ class World:
         defaults = {"engine": settings.engine, "request_plane": settings.request_plane, "dynamo": settings.dynamo}
         spec = DeploymentSpec(**(defaults | wanted))  # type: ignore[arg-type]  # checked by the spec
         if reason := self.target.unavailable(spec):
-            self._skip(reason)
-            return
+            raise LeftOut(reason)
         self._deployment = self.target.deployment(spec)
         self._counts = Counts(list(self._deployment.components.values()))
 
@@ -135,11 +131,9 @@ class World:
             raise UsageError(f"the scenario has no {name!r}: it has {', '.join(self.clients) or 'no client'}") from None
 
     def send_from_afar(self, name: str, ask: Ask) -> FarClient:
-        """The same of a client with a link of its own. Skips the scenario where none can have that."""
-        try:
+        """The same of a client with a link of its own. LeftOut where none can have that."""
+        with _or_left_out():
             self.far[name] = self.deployment.far_client(name)
-        except Unavailable as reason:
-            self._skip(str(reason))
         self.send(name, ask, CancellableRequest(socket_of=self.far[name].socket))
         return self.far[name]
 
@@ -171,6 +165,19 @@ class World:
             error=DeploymentError,
             last_seen=lambda: outcome(client.record),
         )[0]
+
+    def worker_beginning(self, name: str, role: Role) -> Component:
+        """The same, and its engine has the request: its log is a moment ahead of that, and while it is the frontend has
+        not heard of the worker. Of a prefill worker only the first can be seen: its engine is done in no time."""
+        worker = self.worker_with(name, role)
+        if role != "prefill":
+            eventually(
+                lambda: engine_running(worker.metrics()),
+                within=5,
+                describe=f"the engine of {worker.name} has the request of the {name}",
+                error=DeploymentError,
+            )
+        return worker
 
     def leave(self, name: str, how: Departure = hang_up) -> None:
         """The client leaves while a worker is seen to generate for it.
@@ -230,14 +237,11 @@ class World:
         self.journal.heal()
 
     def cutting(self, cut: Mapping[str, str]) -> Callable[[Component], Fault]:
-        """What cuts a worker off, as `CutOff` takes its parameters. Skips the scenario where nobody can be cut off."""
+        """What cuts a worker off, as `CutOff` takes its parameters. LeftOut where nobody can be cut off."""
 
         def done_to(worker: Component) -> Fault:
-            try:
+            with _or_left_out():
                 return CutOff(self.deployment, worker, off=cut["off"], how=obstruction(cut))
-            except Unavailable as reason:
-                self._skip(str(reason))
-                raise
 
         return done_to
 
@@ -270,25 +274,21 @@ class World:
         self._load.begin()
 
     def strike(self, failure: Failure) -> None:
-        """Do this now, without a load, and take it back when it has lasted. Skips the scenario where that cannot be."""
+        """Do this now, without a load, and take it back when it has lasted. LeftOut where it cannot be done."""
         stage = Stage(self.deployment, None, self.folder)
-        try:
-            struck = victims(self.deployment, failure.target)
+        struck = victims(self.deployment, failure.target)
+        with _or_left_out():
             self.journal.inject(*kind(failure.type).of(stage, struck, failure.parameters))
-        except Unavailable as reason:
-            self._skip(str(reason))
         if failure.lasts is not None:
             self.heal_after(scaled(failure.lasts))
 
     def strike_under_load(self, failures: Sequence[Failure]) -> None:
         """Do this to the deployment once there is a baseline, and take it back after `OVERFLOW` seconds.
 
-        Skips the scenario where it cannot be done.
+        LeftOut where it cannot be done.
         """
-        try:
+        with _or_left_out():
             self.load.strike(failures, standard=STANDARD, overflow=OVERFLOW)
-        except Unavailable as reason:
-            self._skip(str(reason))
 
     @property
     def under_load(self) -> bool:
@@ -359,3 +359,12 @@ class World:
             evidence.keep_measured(measured)
         if self._deployment and self._counts:
             evidence.keep_deployment(self._deployment, before=self._counts.before)
+
+
+@contextmanager
+def _or_left_out() -> Iterator[None]:
+    """What cannot be had here ends the scenario, without a verdict."""
+    try:
+        yield
+    except Unavailable as reason:
+        raise LeftOut(str(reason)) from reason

@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from unittest.mock import patch
 
 from injector.agents.partition import Cut
 from support.deployment import Component
 from support.etcd import EtcdCluster
+from support.local.deployment import LocalDeployment
 from support.local.partition import LocalPartition
+from support.spec import Role
 from tests.broken import BREAKS, main, started_with
 from tests.broken_migration import cuts_others
 
@@ -54,7 +57,22 @@ def takes_a_follower_for_the_leader() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def freezes_who_comes() -> Iterator[None]:
+    """A worker that is added is frozen before it has begun."""
+    add = LocalDeployment.add
+
+    def frozen(deployment: LocalDeployment, role: Role, **how: Any) -> Component:
+        added = add(deployment, role, **how)
+        added.pause()
+        return added
+
+    with patch.object(LocalDeployment, "add", frozen):
+        yield
+
+
 BREAKS |= {
+    "freezes-who-comes": freezes_who_comes,
     "cuts-others": cuts_others,
     "cuts-nobody": cuts_nobody,
     "heals-early": heals_early,

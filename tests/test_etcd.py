@@ -12,8 +12,9 @@ from support.deployment import Component, Deployment
 from support.errors import DeploymentError, UsageError
 from support.etcd import EtcdCluster, Status
 from support.faults import Fault, Stage, kind
-from support.faults.etcd import MemberReplaced, NoSpace
 from support.faults.journal import Journal
+from support.faults.no_space import NoSpace
+from support.faults.replace_member import MemberReplaced
 from support.victims import victims
 from support.waiting import eventually
 from tests.in_lab import in_lab, lab_process, target

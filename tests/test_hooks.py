@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from support.waiting import eventually
 from tests.in_lab import expect_nothing_left, kill_and_expect_nothing_left, needs_lab, processes_of
 
 SMOKE = ("-t", "@smoke and @migration")
+CUT = "The majority of etcd elects another leader, and the old one falls silent"
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,32 @@ def test_a_full_disk(place: str, tmp_path: Path) -> None:
     expect_refused(refused, f"cannot write to {full}", tmp_path)
 
 
+def test_what_needs_a_namespace_is_left_out_where_there_is_none_and_says_so(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("needs root: only root may set the limits of namespaces in a namespace of its own")
+    refuse = "echo 0 >/proc/sys/user/max_net_namespaces && exec"
+    run = (
+        f'{sys.executable} -m support.cli run -n "^{CUT}$" -D log_dir={tmp_path}/logs features/etcd_ha/cut_off.feature'
+    )
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", f"{refuse} {run}"],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "components can be cut off only where they have namespaces of their own" in done.stdout
+    expect_nothing_left(tmp_path)
+
+
+@needs_lab
+def test_killed_in_the_middle_of_a_partition_it_leaves_nothing(tmp_path: Path) -> None:
+    with running(tmp_path, "-n", f"^{CUT}$", "features/etcd_ha/cut_off.feature", until=cut) as process:
+        kill_and_expect_nothing_left(process, tmp_path)
+
+
 @needs_lab
 def test_killed_in_the_middle_of_a_scenario_it_leaves_nothing(tmp_path: Path) -> None:
     with running(tmp_path) as process:
@@ -136,10 +163,22 @@ def expect_refused(done: subprocess.CompletedProcess[str], sentence: str, folder
     assert list(folder.glob(f"*{PREFIX}*")) == [], "a temporary folder is left"
 
 
+def at_work(folder: Path) -> bool:
+    """A worker of the run has taken up a request."""
+    logs = (folder / "logs" / "deployments").glob("*/*worker*.log")
+    return any("Request ID" in log.read_text() for log in logs)
+
+
+def cut(folder: Path) -> bool:
+    """A process of the run stands where the agent has a table."""
+    tables = (["nsenter", f"--net=/proc/{pid}/ns/net", "nft", "list", "tables"] for pid in processes_of(folder))
+    return any("dynamo_fault_specs" in subprocess.run(one, capture_output=True, text=True).stdout for one in tables)
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A run in the middle of a scenario: a worker of it has taken up a request."""
-    command = [sys.executable, "-m", "support.cli", "run", *SMOKE, "-D", f"log_dir={folder}/logs"]
+def running(folder: Path, *selected: str, until: Callable[[Path], bool] = at_work) -> Iterator[subprocess.Popen[bytes]]:
+    """A run in the middle of a scenario."""
+    command = [sys.executable, "-m", "support.cli", "run", *(selected or SMOKE), "-D", f"log_dir={folder}/logs"]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -147,14 +186,9 @@ def running(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-
-    def at_work() -> bool:
-        logs = (folder / "logs" / "deployments").glob("*/*worker*.log")
-        return any("Request ID" in log.read_text() for log in logs)
-
     with process:
         try:
-            eventually(at_work, within=30, describe="a worker has taken up a request")
+            eventually(lambda: until(folder), within=30, describe="the run is in the middle of a scenario")
             assert len(processes_of(folder)) > 5
             yield process
         finally:

@@ -72,12 +72,34 @@ Feature: Dynamo outlives the loss of NATS
   Rule: A worker that is cut off from NATS is asked no more, and nobody loses an answer
 
     @vllm
-    Scenario: Requests go to the worker that can be reached
+    Scenario Outline: Requests go to the worker that can be reached when the other one is <cut> NATS
       Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
       And 20 requests a second for 50 tokens each
-      When one worker is cut off from NATS for 14 seconds under this load
+      When one worker is <cut> NATS for 14 seconds under this load
       Then every request is answered in full
       And no token is lost or repeated
+
+      Examples: cuts
+        | cut          |
+        | cut off from |
+        | deaf to      |
+
+  Rule: Frontends that lose NATS one after the other answer every request in full within 10 seconds of its return
+
+    @vllm
+    Scenario: Two frontends that spread requests by memory lose NATS, one and then the other
+      Given a vllm deployment with 2 frontends and 2 workers that get requests by memory, over NATS
+      And 20 requests a second for 50 tokens each
+      When this happens under the load
+        | what happens                    | to whom    | when              |
+        | cut off from NATS for 4 seconds | frontend-0 | after 40 requests |
+        | cut off from NATS for 4 seconds | frontend-1 | 6 seconds later   |
+      Then every request is answered in full again within 10 seconds of its end
+      And every answer that has begun is given in full
+      And no token is lost or repeated
+      And everybody who is not answered in full is told of an error
+      And no request hangs
+      And the frontend and every worker serve on
 
   Rule: Where requests travel over TCP, NATS is not missed
 

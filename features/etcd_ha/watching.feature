@@ -36,3 +36,25 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
       And the new worker is not asked before its end
       And every request is answered in full again within 10 seconds of its end
       And no token is lost or repeated
+
+  Rule: A worker that comes while etcd is lost for a moment serves within 40 seconds of its return, without a hand
+
+    @vllm
+    Scenario Outline: The <what> is lost <when>
+      Given a vllm deployment with 2 workers and <etcd>, where what ends is started again
+      And 20 requests a second for 50 tokens each
+      When this happens under the load
+        | what happens                              | to whom    | when              |
+        | joined by a new one that nobody waits for | one worker | after 40 requests |
+        | gone for 4 seconds                        | the <what> | <moment>          |
+      Then the new worker answers requests within 40 seconds of its end
+      And every request is answered in full again within 40 seconds of its end
+      And no token is lost or repeated
+      And what of Dynamo has ended says that it lost etcd
+
+      Examples: members
+        | etcd           | what        | when                            | moment         |
+        | 3 etcd members | etcd leader | while a worker starts           | at once        |
+        | 3 etcd members | etcd leader | when a worker is about to serve | 1 second later |
+        | 1 etcd member  | etcd member | while a worker starts           | at once        |
+        | 1 etcd member  | etcd member | when a worker is about to serve | 1 second later |

@@ -47,12 +47,13 @@ class Journal:
         failed = []
         while self._open:
             fault, mark = self._open.pop()
+            began = time.monotonic()
             try:
                 fault.heal()
             except (SpecsError, OSError, AssertionError) as failure:
                 failed.append(f"{fault.victim} {fault.name}: {failure}")
             if mark is not None and fault.lasting:
-                self.marks[mark] = replace(self.marks[mark], ended_at=time.monotonic())
+                self.marks[mark] = replace(self.marks[mark], ended_at=time.monotonic(), healing_at=began)
         if failed:
             raise FaultError(f"not healed: {'; '.join(failed)}")
 

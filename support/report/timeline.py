@@ -28,6 +28,8 @@ class FaultMark:
     began_at: float
     ended_at: float | None = None
     """None: it was still there at the end of the picture. For something that just happens, as a kill: `began_at`."""
+    healing_at: float | None = None
+    """When taking it back began: it may have ended at any time from then on. None where nothing was taken back."""
 
 
 def timeline_svg(

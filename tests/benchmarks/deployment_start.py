@@ -231,7 +231,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--engine", choices=[engine for engine in ENGINES if engine != "real"], default="counting")
     parser.add_argument("--etcd-members", type=int, choices=[1, 3, 5], default=1)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.workers < 1:
+        parser.error("--workers: one at least, since both sides wait until the model is served")
+    return options
 
 
 if __name__ == "__main__":
