@@ -35,6 +35,8 @@ class Place:
     """Program and arguments that run what follows them there."""
     ports: dict[int, int] = field(default_factory=dict)
     """Standard port to the one in use here; a port that is not in it is itself."""
+    namespace: Path | None = None
+    """Of its network, if it has one of its own."""
 
     def port(self, standard: int) -> int:
         return self.ports.get(standard, standard)
@@ -104,7 +106,8 @@ class BridgedNetwork(Network):
         inside = ["link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up"]
         _ip([*inside, f"route add default via {self._prefix}.1"], within=namespace)
         self._name_in_hosts(f"{address} {namespace}\n")
-        return Place(address, ("nsenter", f"--net={NAMESPACES / namespace}", "--"))
+        file = NAMESPACES / namespace
+        return Place(address, ("nsenter", f"--net={file}", "--"), namespace=file)
 
     def close(self) -> None:
         if not self._closed:
