@@ -35,7 +35,12 @@ import socket, threading
 listens = socket.create_server(("", {PORT}), backlog=100)
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 while True:
-    listens.accept()[0].close()
+    with listens.accept()[0] as asked:
+        wanted = asked.recv(20)
+        try:
+            wanted and bytearray(int(wanted))
+        except MemoryError:
+            asked.sendall(b"refused")
 """
 _numbers = itertools.count()
 
