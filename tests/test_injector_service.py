@@ -10,9 +10,15 @@ from typing import Any
 
 import pytest
 
+from injector.agents.agent import Agent
+from injector.api_service.drafts import of_network
+from injector.api_service.requests import NetworkRequest
+from injector.errors import Invalid
+from injector.life import State
+from injector.words import Kind
 from support.waiting import eventually
 from tests.in_lab import in_lab, lab_process
-from tests.injected import ground
+from tests.injected import ground, order_of
 from tests.injection_programs import Programs, programs
 
 API = "http://localhost:8080/api/v1/faults"
@@ -119,7 +125,7 @@ def test_a_dry_run_does_nothing_and_says_what_would_be_done() -> None:
         assert (plan["targets"], plan["duration_seconds"]) == (["vllm-worker-0"], 5)
         assert "does not come back" in plan["irreversible"]
         (plan,) = running.post("/gpu/inject/xid-79?dry_run=true", worker()).json()
-        assert plan["does"]["line"].startswith("kernel: NVRM: Xid (PCI:fa17:00:00): 79, pid=")
+        assert plan["does"]["line"].startswith("kernel: NVRM: Xid (PCI:fa17:c6:00): 79, pid=")
         assert plan["simulated"] is True
         assert running.post("/process/inject?dry_run=true", worker(7, fault_type="kill")).status_code == 404
         assert running.faults() == []
@@ -217,3 +223,52 @@ def _over(running: Programs, identity: str) -> dict[str, Any]:
     told: dict[str, Any] = running.http.get(f"/api/v1/faults/{identity}").json()
     assert told["state"] != "ACTIVE"
     return told
+
+
+@in_lab
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"loss_percent": 20},
+        {"loss_percent": 20, "direction": "in"},
+        {"bandwidth_mbit": 5},
+        {"bandwidth_mbit": 5, "direction": "OUT"},
+        {"direction": "IN"},
+        {"direction": "OUT"},
+        {"action": "reject"},
+        {"source": "vllm-worker-0", "target": "frontend-0"},
+    ],
+    ids=str,
+)
+def test_partitions_of_every_sort(asked: dict[str, Any]) -> None:
+    with ground() as around:
+        agent = Agent(around.folder / "agent", around.families())
+        agent.start()
+        request = NetworkRequest.model_validate({"partition_type": "FRONTEND_WORKER"} | asked)
+        draft = of_network(request, around.inventory)
+        partial = "loss_percent" in asked or "bandwidth_mbit" in asked
+        assert [pod.name for pod in draft.strikes] == ([] if partial else ["vllm-worker-0"])
+        ((node, pods),) = draft.nodes.items()
+        assert len(pods) == (1 if partial or "direction" in asked else 2)
+        order = order_of(Kind.NETWORK, draft.fault_type, *pods, **draft.parameters[node])
+        fault = agent.inject(order)
+        assert fault.evidence[0].startswith("some packets" if partial else "no connection any more")
+        assert agent.recover(order.id).state is State.RECOVERED
+        agent.close()
+        assert around.traces() == []
+
+
+@in_lab
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"partition_type": "FRONTEND_WORKER", "target": "nats-0"}, "target"),
+        ({"partition_type": "WORKER_NATS", "source": "frontend-0"}, "source"),
+        ({"partition_type": "WORKER_WORKER", "source": "vllm-worker-0", "target": "vllm-worker-0"}, "target"),
+        ({"partition_type": "CUSTOM", "source": "vllm-worker-0"}, "target"),
+    ],
+)
+def test_partitions_that_cannot_be(asked: dict[str, Any], field: str) -> None:
+    with ground() as around, pytest.raises(Invalid) as refused:
+        of_network(NetworkRequest.model_validate(asked), around.inventory)
+    assert refused.value.field == field

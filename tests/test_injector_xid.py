@@ -33,16 +33,16 @@ def in_one_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.mark.parametrize("xid", XIDS)
 def test_each_code_is_written_as_a_driver_writes_it(xid: int) -> None:
-    written = line(xid, simulated_address(3), TEXTS[xid].format(gpu=3), pid=1234)
+    written = line(xid, simulated_address("vllm-worker-0", 3), TEXTS[xid].format(gpu=3), pid=1234)
     match = DRIVER.match(written)
     assert match, written
-    assert match.groups()[:4] == ("fa17:03:00", str(xid), "1234", "python3")
+    assert match.groups()[:4] == ("fa17:c6:03", str(xid), "1234", "python3")
     assert len(written.encode()) < LONGEST
     assert "{" not in written
 
 
 def test_journald_takes_the_first_word_and_what_nvsentinel_needs_stays() -> None:
-    identifier, _, message = line(79, simulated_address(0), TEXTS[79], pid=1).partition(" ")
+    identifier, _, message = line(79, simulated_address("vllm-worker-0", 0), TEXTS[79], pid=1).partition(" ")
     assert identifier.endswith(":")
     assert message.startswith("NVRM: Xid (PCI:")
 
@@ -87,7 +87,7 @@ def test_the_machines_own_log_takes_the_line_and_its_end() -> None:
         recovered = agent.recover(order.id)
         agent.close()
         assert (fault.state, recovered.irreversible is not None) == (State.RECOVERED, True)
-        ours = [record.text for record in log.after(before) if simulated_address(0) in record.text]
+        ours = [record.text for record in log.after(before) if simulated_address("vllm-worker-0", 0) in record.text]
         assert [DRIVER.match(text) is not None for text in ours] == [True, False]
         assert ours[0].endswith("simulated, by a test")
         assert ours[1].endswith("to 0x0 (None)")

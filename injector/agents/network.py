@@ -32,7 +32,7 @@ CONNECTS_WITHIN = 0.2
 _STOPPED_WITHIN = 5.0
 _DISCARD = 9
 """A port on which hardly anybody listens."""
-_DATAGRAM = 1400
+_DATAGRAM, _LARGE_DATAGRAM = 1400, 60_000
 _NAMED = Path("/run/netns")
 
 
@@ -66,6 +66,8 @@ class Parameters(BaseModel):
 
     def how(self) -> Obstruction:
         """Invalid for what contradicts itself."""
+        if self.bytes_per_second and self.direction is Direction.IN:
+            raise Invalid("a bandwidth can be limited where packets go out: say BOTH or OUT", field="direction")
         direction = {Direction.BOTH: "both", Direction.IN: "in", Direction.OUT: "out"}[self.direction]
         try:
             return Obstruction(
@@ -225,11 +227,11 @@ def _unstopped(work: Work, how: Obstruction) -> str | None:
         if how.direction == "in":
             _connections(work)  # what the peer answers comes in
             continue
-        amount = int((how.bytes_per_second or 0) * 1.2) + 100 * _DATAGRAM
+        size = _LARGE_DATAGRAM if how.bytes_per_second else _DATAGRAM
         with _probe(cut.namespace, address, socket.SOCK_DGRAM) as probe:
-            for _ in range(amount // _DATAGRAM):
+            for _ in range(100 + (how.bytes_per_second or 0) // size):
                 with contextlib.suppress(OSError):  # the kernel tells who sends of what it stops here
-                    probe.sendto(bytes(_DATAGRAM), (address, _DISCARD))
+                    probe.sendto(bytes(size), (address, _DISCARD))
     return f"nothing was stopped at {idle} ends" if idle else None
 
 

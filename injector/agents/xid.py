@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from injector.agents import keeper, keepers
 from injector.agents.family import Family, NoEffect, StillThere, Work
@@ -57,9 +58,9 @@ GPUS = 16
 _READ_BACK_WITHIN = 2.0
 
 
-def simulated_address(gpu: int) -> str:
-    """PCI address of a GPU that is not there: no machine has that domain."""
-    return f"fa17:{gpu:02x}:00"
+def simulated_address(pod: str, gpu: int) -> str:
+    """PCI address of a pod's GPU that is not there: no machine has that domain, and each pod a bus of its own."""
+    return f"fa17:{crc32(pod.encode()) % 256:02x}:{gpu:02x}"
 
 
 def line(xid: int, address: str, text: str, *, pid: int | None = None, name: str = "python3") -> str:
@@ -97,14 +98,16 @@ class XidError(Family):
     def claims(self, order: Order) -> frozenset[str]:
         asked = _asked(order)
         hangs = asked.effect is Effect.APPLICATION and asked.xid in _HANGS
-        return frozenset({f"gpu {asked.gpu}"}) | (running_of(order) if hangs else frozenset())
+        return frozenset({f"GPU at {simulated_address(order.pods[0], asked.gpu)}"}) | (
+            running_of(order) if hangs else frozenset()
+        )
 
     def plan(self, order: Order) -> dict[str, Any]:
         asked = _asked(order)
         leaders = keepers.leaders(pods_of(self._inventory, order))
         hangs = asked.effect is Effect.APPLICATION and asked.xid in _HANGS
         plan = keepers.holds(leaders, frozen=hangs)
-        address = simulated_address(asked.gpu)
+        address = simulated_address(order.pods[0], asked.gpu)
         dies = asked.effect is Effect.APPLICATION and not hangs
         return {
             "plan": plan,

@@ -8,11 +8,17 @@ from typing import Any
 
 from injector.api_service.requests import GpuRequest, NetworkRequest, ProcessRequest, XidRequest
 from injector.errors import Conflict, Invalid
-from injector.inventory import GENERATING, Inventory, Pod, pod
+from injector.inventory import GENERATING, Inventory, Pod, Role, pod
 from injector.words import Effect, GpuFault, Kind, PartitionType
 
 _BYTES = 125_000
 """A second, of 1 Mbit a second."""
+_APART: dict[PartitionType, tuple[tuple[Role, ...], tuple[Role, ...]]] = {
+    PartitionType.FRONTEND_WORKER: (("frontend",), GENERATING),
+    PartitionType.WORKER_NATS: (GENERATING, ("nats",)),
+    PartitionType.WORKER_WORKER: (GENERATING, GENERATING),
+}
+"""Roles of the two sides, in either order; of a CUSTOM one any."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +115,22 @@ def _sides(request: NetworkRequest, inventory: Inventory) -> tuple[list[Pod], li
                 raise Invalid(f"a CUSTOM partition needs a {missing[0]}: name a pod", field=missing[0])
             otherwise = [], []
     sides = given.get("source", otherwise[0]), given.get("target", otherwise[1])
+    _insist_on_roles(request, *sides)
     if not all(sides):
         raise Conflict(f"there is nobody to make a {request.partition_type} partition between: start what is missing")
     return sides
+
+
+def _insist_on_roles(request: NetworkRequest, sources: Sequence[Pod], targets: Sequence[Pod]) -> None:
+    """Invalid when somebody stands on a side where that partition has nobody like that."""
+    apart = _APART.get(request.partition_type)
+    if apart is None:
+        return
+    for here, there in (apart, apart[::-1]):
+        if all(one.role in here for one in sources) and all(one.role in there for one in targets):
+            return
+    wrong = "target" if request.target else "source"
+    raise Invalid(f"{getattr(request, wrong)} has no place in a {request.partition_type} partition", field=wrong)
 
 
 def _workers(pods: Sequence[Pod]) -> list[Pod]:
