@@ -34,6 +34,11 @@ class Program:
                 lab.ends_with_us(self._command), cwd=ROOT, stdout=log, stderr=log, start_new_session=True
             )
 
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     def kill(self) -> None:
         assert self._process
         self._process.send_signal(signal.SIGKILL)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
+from injector.agents.keeper import read, written
+from injector.agents.plans import Cycle, Plan
 from support.settings import ROOT
 
 
@@ -38,5 +42,19 @@ def test_what_a_keeper_needs_is_the_standard_library() -> None:
     """It starts quickly, and also where nothing is installed."""
     agents = ROOT / "injector" / "agents"
     needs = imported(agents / "keeper.py") | imported(agents / "processes.py")
-    assert not {name for name in needs if name.startswith("injector")} - {"injector.agents.processes"}
+    assert not {name for name in needs if name.startswith("injector")} - {
+        "injector.agents.processes",
+        "injector.agents.plans",
+    }
     assert not needs & {"pydantic", "httpx", "fastapi"}
+
+
+def test_a_plan_is_read_as_it_was_written() -> None:
+    cycle: Cycle = {"period": 0.1, "share": 0.25}
+    plans: list[Plan] = [
+        {"leaders": [(5, 77)], "frozen": True, "cycle": None, "limits": {}, "limited": []},
+        {"leaders": [(5, 77), (6, 78)], "frozen": False, "cycle": cycle, "limits": {"5": -1, "": 9}, "limited": [4, 5]},
+    ]
+    assert [read(written(plan)) for plan in plans] == plans
+    with pytest.raises(ValueError, match="not enough values"):
+        read("nonsense")

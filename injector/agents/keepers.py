@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -12,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from injector.agents import keeper
-from injector.agents.keeper import Cycle, Plan
+from injector.agents.plans import Cycle, Plan
 from injector.agents.processes import Process, command_line, marked
 from injector.errors import Conflict
 from injector.inventory import Pod
@@ -24,7 +23,7 @@ _PROGRAM = keeper.__file__
 
 def start(mark: str, deadline: int, plan: Plan) -> None:
     """Start one, and return when it holds. OSError when it does not start."""
-    command = [sys.executable, "-I", "-S", _PROGRAM, mark, str(deadline), json.dumps(plan)]
+    command = [sys.executable, "-I", "-S", _PROGRAM, mark, str(deadline), keeper.written(plan)]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/", start_new_session=True
     ) as process:
@@ -69,8 +68,7 @@ def plan_of(mark: str) -> Plan | None:
     for one in marked(mark):
         words = command_line(one.pid)
         if mark in words:
-            plan: Plan = json.loads(words[words.index(mark) + 2])
-            return plan
+            return keeper.read(words[words.index(mark) + 2])
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from injector.agents import keeper, keepers
 from injector.agents.family import Family, NoEffect, StillThere, Work
-from injector.agents.keeper import Plan
+from injector.agents.plans import Plan
 from injector.agents.processes import STOPPED, Process
 from injector.agents.waiting import awaited
 from injector.errors import Invalid

@@ -1,4 +1,6 @@
-"""Processes, known by number and start time, and the sessions in which they stand. Standard library only.
+"""Processes, known by number and start time, and the sessions in which they stand.
+
+A keeper imports this, so it imports next to nothing.
 
 A component's processes are those of a session: its first process leads it, as a container's first process does.
 """
@@ -7,21 +9,37 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from signal import pidfd_send_signal
+else:  # without the enums of `signal`
+    from _signal import pidfd_send_signal
 
 STOPPED = "T"
 
 
-@dataclass(frozen=True, order=True)
 class Process:
     """One process; a later one with the same number is another one."""
 
-    pid: int
-    start: int
-    """Field 22 of /proc/PID/stat: clock ticks after the machine's start."""
+    __slots__ = ("pid", "start")
+
+    def __init__(self, pid: int, start: int) -> None:
+        """start: field 22 of /proc/PID/stat, clock ticks after the machine's start."""
+        self.pid, self.start = pid, start
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Process) and (self.pid, self.start) == (other.pid, other.start)
+
+    def __hash__(self) -> int:
+        return hash((self.pid, self.start))
+
+    def __lt__(self, other: Process) -> bool:
+        return (self.pid, self.start) < (other.pid, other.start)
+
+    def __repr__(self) -> str:
+        return f"Process({self.pid}, {self.start})"
 
     @property
     def alive(self) -> bool:
@@ -39,7 +57,7 @@ class Process:
             seen = _stat(self.pid)
             if seen is None or seen.start != self.start:
                 return False
-            signal.pidfd_send_signal(handle, number)
+            pidfd_send_signal(handle, number)
         except ProcessLookupError:
             return False
         finally:
@@ -54,7 +72,7 @@ class Process:
     def memory(self) -> int:
         """Bytes of its address space; 0 when it has gone."""
         try:
-            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            return int(_read(f"/proc/{self.pid}/statm").split()[0]) * os.sysconf("SC_PAGE_SIZE")
         except OSError:
             return 0
 
@@ -70,30 +88,33 @@ class Process:
         return now[0]
 
 
-@dataclass(frozen=True)
 class _Stat:
-    state: str
-    session: int
-    start: int
+    __slots__ = ("session", "start", "state")
+
+    def __init__(self, text: str) -> None:
+        fields = text.rpartition(")")[2].split()
+        self.state, self.session, self.start = fields[0], int(fields[3]), int(fields[19])
+
+
+def _read(file: str) -> str:
+    with open(file, errors="replace") as opened:  # noqa: PTH123  # pathlib takes a keeper as long as all the rest
+        return opened.read()
 
 
 def _stat(pid: int, thread: str = "stat") -> _Stat | None:
     try:
-        text = Path(f"/proc/{pid}/{thread}").read_text()
+        return _Stat(_read(f"/proc/{pid}/{thread}"))
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()
-    return _Stat(state=fields[0], session=int(fields[3]), start=int(fields[19]))
 
 
-def _threads(pid: int) -> Iterator[_Stat]:
+def _threads(pid: int) -> list[_Stat]:
     try:
-        numbers = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  # a process may have many threads
+        numbers = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
     except OSError:
-        return
-    for number in numbers:
-        if (stat := _stat(pid, f"task/{number}/stat")) is not None:
-            yield stat
+        return []
+    stats = (_stat(pid, f"task/{number}/stat") for number in numbers)
+    return [stat for stat in stats if stat is not None]
 
 
 def _pids() -> list[int]:
@@ -136,24 +157,31 @@ def leaders_in(namespace: Path) -> list[Process]:
 def network_of(pid: int) -> int | None:
     """Inode of the network namespace that a process is in; None when it has gone."""
     try:
-        return Path(f"/proc/{pid}/ns/net").stat().st_ino
+        return os.stat(f"/proc/{pid}/ns/net").st_ino  # noqa: PTH116
     except OSError:
         return None
 
 
 def marked(mark: str, *, begins: bool = False) -> list[Process]:
-    """Processes that have this word in their command line, or (begins) one that begins so."""
+    """Processes of our user that have this word in their command line, or (begins) one that begins so."""
     found = []
     for pid in _pids():
-        words = command_line(pid)
+        words = command_line(pid) if _owner(pid) == os.geteuid() else []  # others may call themselves what they like
         here = any(word.startswith(mark) for word in words) if begins else mark in words
         if here and (one := process(pid)) and one.alive:
             found.append(one)
     return sorted(found)
 
 
+def _owner(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116
+    except OSError:
+        return None
+
+
 def command_line(pid: int) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        return _read(f"/proc/{pid}/cmdline").split("\0")
     except OSError:
         return []

@@ -20,7 +20,7 @@ from typing import Any
 
 from injector.agents import keeper, keepers
 from injector.agents.family import Family, NoEffect, StillThere, Work
-from injector.agents.keeper import Cycle
+from injector.agents.plans import Cycle
 from injector.agents.process_faults import (
     hold,
     keeper_lost,
