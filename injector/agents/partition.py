@@ -88,8 +88,13 @@ class Cut:
 
     def heal(self) -> None:
         """Take it away. Safe to call twice, and when the namespace has gone."""
-        if self.namespace.exists() and self.there():
+        if not self.namespace.exists():
+            return
+        try:
             self._nft("delete", "table", "inet", self.name)
+        except PartitionError:
+            if self.namespace.exists() and self.there():
+                raise
 
     def _rules(self) -> str:
         chains = [
