@@ -210,7 +210,7 @@ class AgentAndModel(RuleBasedStateMachine):
 
     @invariant()
     def the_journal_says_the_same(self) -> None:
-        assert {fault.id: fault.state for fault in self.agent._journal.all()} == self.model
+        assert {fault.id: fault.state for fault in self.agent._memory._journal.all()} == self.model
 
     def teardown(self) -> None:
         self.agent.close()

@@ -314,7 +314,7 @@ def test_on_a_full_disk_nothing_is_begun_and_everything_is_taken_back() -> None:
                 assert agent.recover(there.id).state is State.RECOVERED
                 assert around.traces() == []
                 filler.unlink()
-                eventually(lambda: not agent._unsaved, within=5, describe="the journal has caught up")
+                eventually(lambda: not agent._memory._unsaved, within=5, describe="the journal has caught up")
             with agent_of(around, state=small) as agent:
                 assert agent.fault(there.id).state is State.RECOVERED
         finally:

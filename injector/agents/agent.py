@@ -9,19 +9,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from uuid import uuid4
 
 from injector.agents.family import Family, Step, Work
+from injector.agents.memory import Memory
 from injector.clock import Clock
-from injector.errors import Conflict, Unable, Undone, Unknown
+from injector.errors import Conflict, Unable, Undone
 from injector.fault import Fault, Order
-from injector.journal import KEPT, Journal, JournalFailure
 from injector.life import NEXT, State
 
 LOOKS_EVERY = 1.0
 """Seconds between two looks at faults that are active, and between two attempts to take one back."""
-_NAME = "agent"
-_JOURNAL = "journal.sqlite"
 
 
 def _no_step(name: str) -> None:
@@ -35,15 +32,10 @@ class Agent:
         self, state: Path, families: Sequence[Family], *, clock: Clock | None = None, step: Step = _no_step
     ) -> None:
         """state: a folder of its own. JournalFailure when nothing can be remembered there."""
-        self._journal = Journal(state / _JOURNAL, Fault)
+        self._memory = Memory(state)
         self._families = families
         self._clock = clock or Clock()
         self._step = step
-        self._prefix = f"dfi_{_own_name(state)}_"
-        self._faults = {fault.id: fault for fault in self._journal.all()}
-        self._unsaved: set[str] = set()
-        self._lock = threading.RLock()
-        self._deeds: dict[str, threading.RLock] = {}
         self._changed = threading.Condition()
         self._over = False
         self._watch = threading.Thread(target=self._keep_watch, name="watch", daemon=True)
@@ -52,9 +44,9 @@ class Agent:
 
     def start(self) -> None:
         """Put right what was left behind, then keep watch. To be called before anything else is."""
-        if self._journal.damage:
-            self.reports.append(self._journal.damage)
-        for fault in list(self._faults.values()):
+        if self._memory.damage:
+            self.reports.append(self._memory.damage)
+        for fault in self.faults():
             if not fault.over:
                 self._adopt(fault)
         self._sweep()
@@ -67,7 +59,7 @@ class Agent:
             self._changed.notify_all()
         if self._watch.is_alive():
             self._watch.join()
-        self._journal.close()
+        self._memory.close()
 
     def inject(self, order: Order) -> Fault:
         """Do it, prove it, and return it ACTIVE; the same order again returns the same fault.
@@ -75,7 +67,7 @@ class Agent:
         Conflict, Invalid, Unable: nothing was done. Undone: it had no effect, and was taken back.
         """
         fault = self._intend(order)
-        with self._deed(fault):
+        with self._memory.deed(fault):
             if fault.state is State.PENDING:
                 self._do(fault)
         if fault.state is State.FAILED:
@@ -85,14 +77,13 @@ class Agent:
     def explain(self, order: Order) -> Fault:
         """What `inject` would do, without doing it. The same refusals."""
         family = self._family(order)
-        with self._lock:
-            self._refuse_conflict(order, family)
+        self._refuse_conflict(order, family)
         return self._planned(order, family)
 
     def recover(self, identity: str) -> Fault:
         """Take it back, seen gone; one that is over is returned as it is. Unknown; Undone when it is still there."""
         fault = self.fault(identity)
-        with self._deed(fault):
+        with self._memory.deed(fault):
             if not fault.over:
                 self._take_back(fault, fault.ending or State.RECOVERED)
         return fault
@@ -112,31 +103,23 @@ class Agent:
 
     def faults(self) -> list[Fault]:
         """All that are remembered, oldest first."""
-        with self._lock:
-            return list(self._faults.values())
+        return self._memory.faults()
 
     def fault(self, identity: str) -> Fault:
         """Unknown."""
-        with self._lock:
-            if identity not in self._faults:
-                raise Unknown(f"there is no fault {identity!r} on this node")
-            return self._faults[identity]
+        return self._memory.fault(identity)
 
     def _intend(self, order: Order) -> Fault:
         """Its fault, PENDING and durable; or the one that is there already."""
-        if known := self._same(order):
+        if known := self._memory.same(order):
             return known
         family = self._family(order)
         fault = self._planned(order, family)
-        with self._lock:
-            if known := self._same(order):
+        with self._memory.lock:
+            if known := self._memory.same(order):
                 return known
             self._refuse_conflict(order, family)
-            try:
-                self._journal.save(fault)
-            except JournalFailure as failure:
-                raise Unable(f"nothing was done, for it could not be taken back surely: {failure}") from failure
-            self._faults[order.id] = fault
+            self._memory.add(fault)
         self._step("intended")
         return fault
 
@@ -147,17 +130,11 @@ class Agent:
             id=order.id,
             order=order,
             deadline=self._clock.after(order.seconds),
-            undo=family.plan(order) | {"mark": f"{self._prefix}{order.id}"},
+            undo=family.plan(order) | {"mark": f"{self._memory.prefix}{order.id}"},
             simulated=family.simulated,
             irreversible=family.irreversible(order),
             created=self._clock.wall(),
         )
-
-    def _same(self, order: Order) -> Fault | None:
-        known = self._faults.get(order.id)
-        if known and known.order != order:
-            raise Conflict(f"the fault {order.id} is another one already: choose another id", field="id")
-        return known
 
     def _family(self, order: Order) -> Family:
         for family in self._families:
@@ -167,7 +144,7 @@ class Agent:
 
     def _refuse_conflict(self, order: Order, family: Family) -> None:
         wanted = family.claims(order)
-        for other in self._faults.values():
+        for other in self.faults():
             if not other.over and (shared := wanted & self._family(other.order).claims(other.order)):
                 raise Conflict(
                     f"the fault {other.id} ({other.order.fault_type}) has the {min(shared)}: recover it first"
@@ -207,44 +184,24 @@ class Agent:
             self._step("seen gone")
         except Exception as failure:
             fault.trouble = f"it is still there, and is tried again: {failure}"
-            self._remember(fault)
+            self._memory.save_if_possible(fault)
             raise Undone(f"the fault {fault.id} could not be taken back: {failure}") from failure
         fault.ended, fault.trouble = self._clock.wall(), None
         self._enter(fault, ending, must=False)
-        with self._lock:
-            self._deeds.pop(fault.id, None)
-            self._forget_old()
+        self._memory.is_over(fault)
 
     def _enter(self, fault: Fault, state: State, *, must: bool = True) -> None:
         """must: it may not go on without being remembered. What takes harm back always goes on."""
         assert state in NEXT[fault.state], f"{fault.state} to {state}"
         fault.state = state
         if must:
-            self._journal.save(fault)
+            self._memory.save(fault)
         else:
-            self._remember(fault)
+            self._memory.save_if_possible(fault)
         self._step(str(state))
-
-    def _remember(self, fault: Fault) -> None:
-        try:
-            self._journal.save(fault)
-            self._unsaved.discard(fault.id)
-        except JournalFailure:
-            self._unsaved.add(fault.id)
-
-    def _forget_old(self) -> None:
-        """As the journal does."""
-        over = [fault.id for fault in self._faults.values() if fault.over]
-        for identity in over[:-KEPT]:
-            del self._faults[identity]
 
     def _work(self, fault: Fault) -> tuple[Family, Work]:
         return self._family(fault.order), Work(fault, self._clock, self._step)
-
-    def _deed(self, fault: Fault) -> threading.RLock:
-        """Held by whoever does something to it."""
-        with self._lock:
-            return self._deeds.setdefault(fault.id, threading.RLock())
 
     def _adopt(self, fault: Fault) -> None:
         """One that was open when an agent before this one ended."""
@@ -268,9 +225,9 @@ class Agent:
         self._enter(fault, State.EXPIRED, must=False)
 
     def _sweep(self) -> None:
-        known = {fault.mark for fault in self._faults.values() if not fault.over}
+        known = {fault.mark for fault in self.faults() if not fault.over}
         for family in self._families:
-            for mark in family.leftovers(self._prefix) - known:
+            for mark in family.leftovers(self._memory.prefix) - known:
                 family.sweep(mark)
                 self.reports.append(f"{mark} was found without a fault that tells of it, and was taken away")
 
@@ -289,10 +246,9 @@ class Agent:
         return max(0.01, min([LOOKS_EVERY, *due]))
 
     def _look(self) -> None:
+        self._memory.catch_up()
         for fault in self.faults():
-            if fault.id in self._unsaved:
-                self._remember(fault)
-            if fault.over or not (deed := self._deed(fault)).acquire(blocking=False):
+            if fault.over or not (deed := self._memory.deed(fault)).acquire(blocking=False):
                 continue  # whoever holds it does what is to be done
             try:
                 family, work = self._work(fault)
@@ -324,13 +280,3 @@ def _asked(question: Callable[[Work], str | None], work: Work) -> str | None:
         return question(work)
     except (OSError, RuntimeError):
         return None  # who cannot tell has seen nothing
-
-
-def _own_name(state: Path) -> str:
-    """Of this agent, for as long as its folder lives: what it makes in the kernel begins with it."""
-    file = state / _NAME
-    if not file.exists():
-        made = file.with_suffix(".new")
-        made.write_text(uuid4().hex[:8])
-        made.replace(file)
-    return file.read_text()
