@@ -219,8 +219,8 @@ class AgentAndModel(RuleBasedStateMachine):
 
 TestAgentAndModel = AgentAndModel.TestCase
 TestAgentAndModel.settings = settings(
-    max_examples=60,
-    stateful_step_count=30,
+    max_examples=200,
+    stateful_step_count=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],

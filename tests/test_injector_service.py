@@ -217,6 +217,9 @@ def test_a_fault_whose_agent_never_comes_back_ends_with_its_deadline() -> None:
         ended = eventually(lambda: _over(running, made["id"]), within=15, describe="it is over")
         assert ended["state"] == "EXPIRED"
         assert "unreachable" in ended["reason"]
+        running.agent.start()  # what stayed of the cut had no effect; it takes that away, too
+        running.wait_until_ready()
+        assert around.traces() == []
 
 
 def _over(running: Programs, identity: str) -> dict[str, Any]:

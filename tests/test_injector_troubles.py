@@ -245,7 +245,7 @@ def test_a_machine_that_was_started_anew_has_no_faults() -> None:
     with ground() as around:
         with agent_of(around, clock=clock) as agent:
             fault = agent.inject(every_order(around)["drop"])
-            family_of(agent, "partition").heal(Work(fault, clock, lambda step: None))  # as the end of its kernel did
+        family_of(agent, "partition").heal(Work(fault, clock, lambda step: None))  # as the end of its kernel did
         clock.boots += 1
         with agent_of(around, clock=clock) as agent:
             known = agent.fault(fault.id)
