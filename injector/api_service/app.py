@@ -35,6 +35,8 @@ def app(service: Service, *, token: str | None, audit: Audit) -> FastAPI:
         title="Fault injection service",
         version="1",
         description="Faults of GPUs, networks and processes: proven, bounded in time, and taken back.",
+        docs_url=None,  # the page that comes with the library loads its programs from elsewhere
+        redoc_url=None,
     )
     made.state.service, made.state.metrics, made.state.audit = service, Metrics(), audit
 
