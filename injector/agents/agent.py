@@ -266,7 +266,8 @@ class Agent:
         elif reason := _asked(family.victim_gone, work):
             self._quietly_take_back(fault, State.EXPIRED, reason)
         elif reason := _asked(family.lost, work):
-            self._quietly_take_back(fault, State.FAILED, reason)
+            gone = _asked(family.victim_gone, work)  # it may have gone between the two questions
+            self._quietly_take_back(fault, State.EXPIRED if gone else State.FAILED, gone or reason)
 
     def _quietly_take_back(self, fault: Fault, ending: State, reason: str | None) -> None:
         try:

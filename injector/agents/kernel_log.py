@@ -40,10 +40,14 @@ class KernelLog:
         return None
 
     def write(self, text: str) -> None:
-        """Priority error, in one write. Never creates a file where there is no such device. OSError."""
+        """Priority error, in one write. Never creates a file where there is no such device. OSError.
+
+        With a line break at its end, which the kernel takes off: without, nobody can read it until somebody else has
+        written the next one (seen on 6.18).
+        """
         log = os.open(_DEVICE, os.O_WRONLY)
         try:
-            os.write(log, f"<3>{text}".encode())
+            os.write(log, f"<3>{text}\n".encode())
         finally:
             os.close(log)
 

@@ -15,6 +15,7 @@ from injector.fault import Fault, Order
 from injector.inventory import Inventory, Pod, pod
 from injector.words import Kind, ProcessFault
 
+_SETTLES_WITHIN = 0.5
 SEEN_WITHIN = 2.0
 """Seconds in which a signal must have had its effect."""
 
@@ -96,7 +97,7 @@ class Pause(Family):
         return None if keeper.of(plan_of(work)) else "its processes have ended"
 
     def lost(self, work: Work) -> str | None:
-        return keeper_lost(work) or not_stopped(work)
+        return keeper_lost(work) or runs_again(work)
 
     def leftovers(self, prefix: str) -> set[str]:
         return keepers.marks(prefix)
@@ -154,6 +155,11 @@ def not_stopped(work: Work) -> str | None:
     states = {process.pid: process.states() for process in keeper.of(plan_of(work))}
     running = [pid for pid, seen in states.items() if seen and seen != {STOPPED}]
     return f"process {running[0]} runs" if running else None
+
+
+def runs_again(work: Work) -> str | None:
+    """And not just to its end, as what is killed while it is stopped does."""
+    return awaited(lambda: not_stopped(work), within=_SETTLES_WITHIN)
 
 
 def keeper_lost(work: Work) -> str | None:

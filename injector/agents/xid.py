@@ -23,11 +23,11 @@ from injector.agents.process_faults import (
     keeper_lost,
     kill_all,
     let_go,
-    not_stopped,
     plan_of,
     pods_of,
     refuse_parameters,
     running_of,
+    runs_again,
     seen_killed,
     seen_running,
     seen_stopped,
@@ -158,7 +158,7 @@ class XidError(Family):
         return f"record {record} of the kernel's log is {work.undo['over']!r}; the line itself stays{resumed}"
 
     def lost(self, work: Work) -> str | None:
-        return keeper_lost(work) or not_stopped(work) if work.undo["does"] == "hangs" else None
+        return keeper_lost(work) or runs_again(work) if work.undo["does"] == "hangs" else None
 
     def victim_gone(self, work: Work) -> str | None:
         hangs = work.undo["does"] == "hangs"
