@@ -1,1 +1,1 @@
-"""Faults of hardware and network. So far: what a node does for a partition (`injector.agents.partition`)."""
+"""The fault injection service: faults of GPUs, networks and processes, proven, bounded in time, and taken back."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from injector.places import SERVICE_PORT
 from support.local.playground import PORT
 from support.matchers import continuity_faults
 from support.metrics import Metrics
@@ -28,13 +29,15 @@ MODEL = "dynamo-fault-specs/counting"
 
 def _taken() -> bool:
     try:
-        socket.create_server(("127.0.0.1", PORT)).close()
+        for port in (PORT, SERVICE_PORT):
+            socket.create_server(("127.0.0.1", port)).close()
     except OSError:
         return True
     return False
 
 
-pytestmark = [needs_lab, pytest.mark.skipif(_taken(), reason=f"needs port {PORT} of localhost: it is taken")]
+PORTS = f"{PORT} and {SERVICE_PORT}"
+pytestmark = [needs_lab, pytest.mark.skipif(_taken(), reason=f"needs ports {PORTS} of localhost: one is taken")]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,21 @@ def test_a_client_that_leaves_is_seen_to_leave() -> None:
     request.wait_for_tokens(10)
     request.cancel()
     eventually(lambda: _cancelled() == before + 1, within=5, describe="the frontend counts a cancellation")
+
+
+@pytest.mark.usefixtures("kept")
+def test_faults_can_be_injected_from_outside() -> None:
+    faults = f"http://localhost:{SERVICE_PORT}/api/v1/faults"
+    asked = {"target_pod": "vllm-worker-0", "fault_type": "pause"}
+    made = httpx.post(f"{faults}/process/inject", json=asked, trust_env=False, timeout=20).json()
+    assert made["state"] == "ACTIVE", made
+    assert [one["id"] for one in httpx.get(faults, trust_env=False).json()] == [made["id"]]
+    refused = httpx.post(f"{faults}/process/inject", json=asked | {"target_pod": "vllm-worker-1"}, trust_env=False)
+    assert (refused.status_code, "no healthy worker" in refused.text) == (403, True)
+    cut = {"partition_type": "FRONTEND_WORKER", "target": "vllm-worker-0"}
+    assert httpx.post(f"{faults}/network/inject", json=cut, trust_env=False, timeout=20).status_code == 201
+    recovered = httpx.post(f"{faults}/recover", trust_env=False, timeout=20).json()
+    assert [one["state"] for one in recovered] == ["RECOVERED", "RECOVERED"]
 
 
 def test_connections_that_end_are_given_back(kept: subprocess.Popen[bytes]) -> None:

@@ -84,13 +84,17 @@ class Cut:
 
     def there(self) -> bool:
         """Its table is there; whether it still stops anything is up to its deadline."""
-        told = json.loads(self._nft("-j", "list", "tables"))
-        return any(each.get("table", {}).get("name") == self.name for each in told["nftables"])
+        return self.name in tables(self.namespace)
 
     def heal(self) -> None:
         """Take it away. Safe to call twice, and when the namespace has gone."""
-        if self.namespace.exists() and self.there():
+        if not self.namespace.exists():
+            return
+        try:
             self._nft("delete", "table", "inet", self.name)
+        except PartitionError:
+            if self.namespace.exists() and self.there():
+                raise
 
     def _rules(self) -> str:
         chains = [
@@ -120,11 +124,22 @@ class Cut:
         return [new, *rest, f"{comes} meta l4proto != tcp {stop} drop"]
 
     def _nft(self, *words: str, text: str | None = None) -> str:
-        command = ["nsenter", f"--net={self.namespace}", "--", "nft", *words]
-        done = subprocess.run(command, input=text, capture_output=True, text=True)
-        if done.returncode:
-            raise PartitionError(f"nft in {self.namespace.name}: {done.stderr.strip().splitlines()[0]}")
-        return done.stdout
+        return _nft(self.namespace, *words, text=text)
+
+
+def tables(namespace: Path) -> list[str]:
+    """Names of every table of a network namespace. PartitionError when the kernel does not tell."""
+    told = json.loads(_nft(namespace, "-j", "list", "tables"))
+    return [each["table"]["name"] for each in told["nftables"] if "table" in each]
+
+
+def _nft(namespace: Path, *words: str, text: str | None = None) -> str:
+    command = ["nsenter", f"--net={namespace}", "--", "nft", *words]
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+        raise PartitionError(f"nft in {namespace.name}: {said[0]}")
+    return done.stdout
 
 
 def _by_family(addresses: Iterable[str]) -> dict[str, list[str]]:

@@ -6,26 +6,22 @@ machine refuses namespaces, components share loopback and get ports that are fre
 
 from __future__ import annotations
 
-import ctypes
 import itertools
-import os
 import random
 import socket
 import subprocess
-import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from injector.agents import sockets
 from support.errors import Unavailable
 from support.local import lab
 
 HOSTS = Path("/etc/hosts")
 NAMESPACES = Path("/run/netns")
-_NETWORK = 0x40000000
-"""CLONE_NEWNET of setns(2)."""
 _SHARED_PORTS = range(20_000, 32_768)
 """Dynamo 1.4.2 reads DYN_SYSTEM_PORT as an i16; below the ephemeral ports no connection takes one before its use."""
 
@@ -39,6 +35,8 @@ class Place:
     """Program and arguments that run what follows them there."""
     ports: dict[int, int] = field(default_factory=dict)
     """Standard port to the one in use here; a port that is not in it is itself."""
+    namespace: Path | None = None
+    """Of its network, if it has one of its own."""
 
     def port(self, standard: int) -> int:
         return self.ports.get(standard, standard)
@@ -108,7 +106,8 @@ class BridgedNetwork(Network):
         inside = ["link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up"]
         _ip([*inside, f"route add default via {self._prefix}.1"], within=namespace)
         self._name_in_hosts(f"{address} {namespace}\n")
-        return Place(address, ("nsenter", f"--net={NAMESPACES / namespace}", "--"))
+        file = NAMESPACES / namespace
+        return Place(address, ("nsenter", f"--net={file}", "--"), namespace=file)
 
     def close(self) -> None:
         if not self._closed:
@@ -133,25 +132,10 @@ class BridgedNetwork(Network):
 
 def socket_in(namespace: Path, family: int, kind: int, protocol: int = 0) -> socket.socket:
     """A new socket of that network namespace, where it stays; whoever uses it need not be there. Unavailable."""
-    made: list[socket.socket] = []
-    failed: list[int] = []
-
-    def make() -> None:  # a thread of its own: setns changes the one that calls it
-        inside = os.open(namespace, os.O_RDONLY)
-        try:
-            if ctypes.CDLL(None, use_errno=True).setns(inside, _NETWORK):
-                failed.append(ctypes.get_errno())
-            else:
-                made.append(socket.socket(family, kind, protocol))
-        finally:
-            os.close(inside)
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    if not made:
-        raise Unavailable(f"the namespace {namespace.name} cannot be entered: {os.strerror(*failed or [0])}")
-    return made[0]
+    try:
+        return sockets.socket_in(namespace, family, kind, protocol)
+    except OSError as failure:
+        raise Unavailable(f"the namespace {namespace.name} cannot be entered: {failure.strerror}") from failure
 
 
 class SharedLoopback(Network):

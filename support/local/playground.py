@@ -9,13 +9,16 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from injector.places import SERVICE_PORT
 from support.deployment import Deployment
 from support.errors import DeploymentError, Unavailable, UsageError
 from support.local import lab
+from support.local.component import LocalComponent
+from support.local.injection import InjectionService, worker_of
 from support.local.relay import Inside, Outside
 from support.local.scratch import PREFIX, Scratch
 from support.local.target import LocalTarget
@@ -26,11 +29,11 @@ from support.waiting import scale_deadlines
 PORT = 8000
 _FOLDER = "DYNAMO_FAULT_SPECS_UP"
 """Environment variable: the folder that the process outside the lab and the one inside share."""
-_SOCKET, _CARD = "frontend.sock", "up.json"
+_SOCKET, _SERVICE_SOCKET, _CARD = "frontend.sock", "service.sock", "up.json"
 
 
 def up(settings: Settings) -> None:
-    """Keep a deployment up, its frontend at localhost:8000, until SIGINT or SIGTERM."""
+    """Keep a deployment up, its frontend at localhost:8000, faults at localhost:8080, until SIGINT or SIGTERM."""
     if settings.target != "local":
         raise UsageError("./specs up keeps a deployment on this machine: leave -D target out")
     if lab.inside():
@@ -58,7 +61,10 @@ def shell() -> NoReturn:
 @contextmanager
 def _outside(shared: Scratch) -> Iterator[None]:
     try:
-        with Outside(port=PORT, socket=shared.path / _SOCKET):
+        with (
+            Outside(port=PORT, socket=shared.path / _SOCKET),
+            Outside(port=SERVICE_PORT, socket=shared.path / _SERVICE_SOCKET),
+        ):
             yield
     finally:
         shared.close()
@@ -82,11 +88,19 @@ def _keep(settings: Settings, shared: Path) -> None:
         deployment = target.deployment(spec)
         (shared / _CARD).write_text(json.dumps(_written(deployment)))
         host, _, port = deployment.base_url.removeprefix("http://").partition(":")
-        with Inside(socket=shared / _SOCKET, host=host, port=int(port)):
+        with (
+            closing(InjectionService(_components(deployment), logs=settings.log_dir / "up")),
+            Inside(socket=shared / _SOCKET, host=host, port=int(port)),
+            Inside(socket=shared / _SERVICE_SOCKET, host="127.0.0.1", port=SERVICE_PORT),
+        ):
             print(_told(deployment, settings), flush=True)
             over.wait()
     finally:
         target.close()
+
+
+def _components(deployment: Deployment) -> list[LocalComponent]:
+    return [one for one in deployment.components.values() if isinstance(one, LocalComponent)]
 
 
 def _written(deployment: Deployment) -> dict[str, Any]:
@@ -96,11 +110,16 @@ def _written(deployment: Deployment) -> dict[str, Any]:
 
 def _told(deployment: Deployment, settings: Settings) -> str:
     rows = "\n".join(f"  {one.name:<16} {one.address:<12} process {one.pid}" for one in deployment.components.values())
+    as_json = "-H 'content-type: application/json' -d"
     ask = json.dumps({"model": deployment.model, "prompt": "1 2 3", "max_tokens": 20, "stream": True})
+    pause = json.dumps({"target_pod": worker_of(_components(deployment)), "fault_type": "PAUSE"})
+    faults = f"localhost:{SERVICE_PORT}/api/v1/faults"
     return (
         f"up, the frontend is at http://localhost:{PORT}; Ctrl-C ends it\n{rows}\n"
         f"  logs: {settings.log_dir / 'up'}\n  a shell inside: ./specs shell\n"
-        f"  try: curl -N localhost:{PORT}/v1/completions -H 'content-type: application/json' -d '{ask}'"
+        f"  try: curl -N localhost:{PORT}/v1/completions {as_json} '{ask}'\n"
+        f"  a fault: curl -X POST {faults}/process/inject {as_json} '{pause}'\n"
+        f"  all of them: curl {faults}, and taken back: curl -X POST {faults}/recover"
     )
 
 

@@ -1,0 +1,272 @@
+"""Partitions: packets between some pods are stopped at one or both ends, all or some of them.
+
+Each end is a cut in a pod's network namespace (`injector.agents.partition`); the kernel ends it at the deadline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
+
+from injector.agents.family import Family, NoEffect, StillThere, Work
+from injector.agents.partition import Cut, Obstruction, PartitionError, tables
+from injector.agents.sockets import socket_in
+from injector.agents.waiting import awaited
+from injector.errors import Conflict, Invalid
+from injector.fault import Order
+from injector.inventory import Inventory, pod
+from injector.words import Action, Direction, Kind
+
+CONNECTS_WITHIN = 0.2
+"""Seconds in which a connection to a neighbour would have been made."""
+_STOPPED_WITHIN = 5.0
+_DISCARD = 9
+"""A port on which hardly anybody listens."""
+_DATAGRAM, _LARGE_DATAGRAM = 1400, 60_000
+_NAMED = Path("/run/netns")
+
+
+class Peer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    address: IPvAnyAddress
+    port: int = Field(ge=1, le=65535)
+
+
+class End(BaseModel):
+    """A pod of this node that exchanges packets with these peers no more."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pod: str
+    peers: list[Peer] = Field(min_length=1, max_length=1000)
+    resets: bool = True
+    """See `Cut.resets`."""
+
+
+class Parameters(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    ends: list[End] = Field(min_length=1, max_length=1000)
+    action: Action = Action.DROP
+    direction: Direction = Direction.BOTH
+    loss_percent: int = Field(default=100, ge=1, le=100)
+    bytes_per_second: int | None = Field(default=None, ge=1)
+    latency_ms: int | None = Field(default=None, ge=1)
+
+    def how(self) -> Obstruction:
+        """Invalid for what contradicts itself."""
+        if self.bytes_per_second and self.direction is Direction.IN:
+            raise Invalid("a bandwidth can be limited where packets go out: say BOTH or OUT", field="direction")
+        direction = {Direction.BOTH: "both", Direction.IN: "in", Direction.OUT: "out"}[self.direction]
+        try:
+            return Obstruction(
+                action="drop" if self.action is Action.DROP else "reject",
+                direction=direction,  # type: ignore[arg-type]
+                loss=self.loss_percent,
+                bytes_per_second=self.bytes_per_second,
+            )
+        except ValueError as failure:
+            raise Invalid(str(failure), field="action") from failure
+
+
+class Partition(Family):
+    """Cuts, at one or both ends."""
+
+    name = "partition"
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+
+    def answers(self, order: Order) -> bool:
+        return order.kind == Kind.NETWORK
+
+    def available(self, order: Order) -> str | None:
+        asked = parameters(order)
+        asked.how()
+        if missing := [program for program in ("nft", "nsenter") if not shutil.which(program)]:
+            return f"this node has no {missing[0]}: install it"
+        return _no_latency() if asked.latency_ms is not None else None
+
+    def claims(self, order: Order) -> frozenset[str]:
+        return frozenset(
+            f"network of {end.pod} and {peer.address}" for end in parameters(order).ends for peer in end.peers
+        )
+
+    def plan(self, order: Order) -> dict[str, Any]:
+        ends = []
+        for end in parameters(order).ends:
+            there = pod(self._inventory, end.pod)
+            if not there.namespace.exists():
+                raise Conflict(f"{end.pod} has no network namespace now: wait until it runs")
+            peers = [(str(peer.address), peer.port) for peer in end.peers]
+            inode = there.namespace.stat().st_ino
+            ends.append({"namespace": str(there.namespace), "inode": inode, "peers": peers, "resets": end.resets})
+        return {"ends": ends}
+
+    def inject(self, work: Work) -> None:
+        for cut in _cuts(work):
+            cut.inject()
+            work.step("cut")
+
+    def verify(self, work: Work) -> str:
+        how = parameters(work.fault.order).how()
+        connected = [] if how.condition else _connections(work)
+        missing = awaited(lambda: _unstopped(work, how), within=_STOPPED_WITHIN) if how.condition else None
+        counts = [cut.packets() for cut in _cuts(work)]
+        if connected or missing or not all(counts):
+            raise NoEffect(f"{len(connected)} ends still connect, {counts} packets were stopped at each")
+        way = "some packets" if how.condition else "no connection any more, and packets"
+        return f"{way} stopped at {len(counts)} ends: {', '.join(map(str, counts))}"
+
+    def heal(self, work: Work) -> None:
+        for cut in _cuts(work):
+            with contextlib.suppress(FileNotFoundError):  # its namespace goes at this moment
+                cut.heal()
+            work.step("healed")
+
+    def gone(self, work: Work) -> str:
+        standing = [cut.namespace.name for cut in _cuts(work) if _there(cut)]
+        if standing:
+            raise StillThere(f"the table {work.mark} is still there in {', '.join(standing)}")
+        return f"no table {work.mark} any more at {len(work.undo['ends'])} ends"
+
+    def victim_gone(self, work: Work) -> str | None:
+        return None if list(_cuts(work)) else "the namespaces that it cut have gone"
+
+    def lost(self, work: Work) -> str | None:
+        taken = [cut.namespace.name for cut in _cuts(work) if not _there(cut)]
+        return f"somebody took the table {work.mark} away in {', '.join(taken)}" if taken else None
+
+    def leftovers(self, prefix: str) -> set[str]:
+        return {table for namespace in _namespaces() for table in _tables(namespace) if table.startswith(prefix)}
+
+    def sweep(self, mark: str) -> None:
+        for namespace in _namespaces():
+            if mark in _tables(namespace):
+                Cut(namespace, mark, (), 0).heal()
+
+
+def parameters(order: Order) -> Parameters:
+    """Invalid, naming the first field that is wrong."""
+    try:
+        return Parameters.model_validate(order.parameters)
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise Invalid(f"{field}: {first['msg']}", field=f"parameters.{field}") from failure
+
+
+def _cuts(work: Work) -> Iterator[Cut]:
+    """One at each end whose namespace is still the one that it was."""
+    how = parameters(work.fault.order).how()
+    for end in work.undo["ends"]:
+        namespace = Path(end["namespace"])
+        if _inode(namespace) == end["inode"]:
+            peers = tuple(address for address, _ in end["peers"])
+            yield Cut(namespace, work.mark, peers, work.seconds_left, how, end["resets"])
+
+
+def _inode(namespace: Path) -> int | None:
+    try:
+        return namespace.stat().st_ino
+    except OSError:
+        return None
+
+
+def _there(cut: Cut) -> bool:
+    try:
+        return cut.there()
+    except PartitionError:
+        if cut.namespace.exists():
+            raise
+        return False
+
+
+def _connections(work: Work) -> list[str]:
+    """Of one attempt from each end to its first peer: those that were made."""
+    with ExitStack() as open_ones:
+        waiting: dict[int, tuple[socket.socket, str]] = {}
+        poll = select.poll()
+        for end in work.undo["ends"]:
+            address, port = end["peers"][0]
+            probe = open_ones.enter_context(_probe(Path(end["namespace"]), address, socket.SOCK_STREAM))
+            probe.setblocking(False)
+            probe.connect_ex((address, port))
+            poll.register(probe, select.POLLOUT)
+            waiting[probe.fileno()] = (probe, f"{Path(end['namespace']).name} to {address}")
+        made = []
+        until = time.monotonic() + CONNECTS_WITHIN
+        while waiting and (left := until - time.monotonic()) > 0:
+            for number, _ in poll.poll(left * 1000):
+                probe, words = waiting.pop(number)
+                poll.unregister(number)
+                if not probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    made.append(words)
+        return made
+
+
+def _unstopped(work: Work, how: Obstruction) -> str | None:
+    """Send what must be stopped in part from each end where nothing was stopped so far; None when there is none."""
+    idle = 0
+    for end, cut in zip(work.undo["ends"], _cuts(work), strict=False):
+        if cut.packets():
+            continue
+        idle += 1
+        address, _ = end["peers"][0]
+        if how.direction == "in":
+            _connections(work)  # what the peer answers comes in
+            continue
+        size = _LARGE_DATAGRAM if how.bytes_per_second else _DATAGRAM
+        with _probe(cut.namespace, address, socket.SOCK_DGRAM) as probe:
+            for _ in range(100 + (how.bytes_per_second or 0) // size):
+                with contextlib.suppress(OSError):  # the kernel tells who sends of what it stops here
+                    probe.sendto(bytes(size), (address, _DISCARD))
+    return f"nothing was stopped at {idle} ends" if idle else None
+
+
+def _probe(namespace: Path, address: str, kind: int) -> socket.socket:
+    return socket_in(namespace, socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+
+
+def _namespaces() -> list[Path]:
+    """Every network namespace that has a name or a process, once."""
+    found: dict[int, Path] = {}
+    named = sorted(_NAMED.iterdir()) if _NAMED.is_dir() else []
+    processes = [one for one in Path("/proc").iterdir() if one.name.isdigit()]
+    for path in [Path("/proc/self/ns/net"), *named, *(one / "ns" / "net" for one in processes)]:
+        inode = _inode(path)
+        if inode is not None:
+            found.setdefault(inode, path)
+    return list(found.values())
+
+
+def _tables(namespace: Path) -> list[str]:
+    """Names of its tables; none when it has gone meanwhile, or is not ours to look into."""
+    try:
+        return tables(namespace)
+    except PartitionError:
+        return []
+
+
+def _no_latency() -> str:
+    """Why there is no added latency here."""
+    command = ["unshare", "--net", "--", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired) as failure:
+        return f"latency needs the kernel's netem, which could not be tried here: {failure}"
+    if tried.returncode:
+        said = (tried.stderr.strip().splitlines() or ["no reason given"])[-1]
+        return f"latency needs the kernel's netem, and this node has none ({said})"
+    return "latency is not built yet, though this node's kernel could: leave latency_ms out"

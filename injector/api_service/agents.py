@@ -1,0 +1,73 @@
+"""The agents as the service sees them: one per node, over HTTP, with the token that they share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from injector.errors import Undone, of_status
+from injector.fault import Fault, Order
+
+CONNECTS_WITHIN = 2.0
+ANSWERS_WITHIN = 60.0
+"""Seconds; an injection is proven before it is answered."""
+
+
+class Unreachable(Undone):
+    """The agent does not answer: nobody knows what it did."""
+
+
+class AgentClient:
+    """The agent of one node. What it refuses is raised as the same refusal here."""
+
+    def __init__(self, node: str, address: str, token: str) -> None:
+        """address: http://HOST:PORT."""
+        self._node = node
+        self._http = httpx.Client(
+            base_url=address,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=httpx.Timeout(ANSWERS_WITHIN, connect=CONNECTS_WITHIN),
+            trust_env=False,
+            verify=False,
+            limits=httpx.Limits(max_keepalive_connections=0),  # an agent that was started anew knows no old connection
+        )
+
+    def inject(self, order: Order) -> Fault:
+        return Fault.model_validate(self._ask("POST", "/v1/faults", order))
+
+    def explain(self, order: Order) -> Fault:
+        return Fault.model_validate(self._ask("POST", "/v1/explain", order))
+
+    def recover(self, identity: str) -> Fault:
+        return Fault.model_validate(self._ask("POST", f"/v1/faults/{identity}/recover"))
+
+    def recover_all(self) -> list[Fault]:
+        """Also those that the service does not know of."""
+        return [Fault.model_validate(each) for each in self._ask("POST", "/v1/recover")]
+
+    def faults(self) -> dict[str, Fault]:
+        """All that it remembers, by their ids."""
+        found = [Fault.model_validate(each) for each in self._ask("GET", "/v1/faults")]
+        return {fault.id: fault for fault in found}
+
+    def reports(self) -> list[str]:
+        """What it found when it started."""
+        reports: list[str] = self._ask("GET", "/v1/about")["reports"]
+        return reports
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _ask(self, method: str, path: str, order: Order | None = None) -> Any:
+        body = None if order is None else order.model_dump(mode="json")
+        try:
+            answer = self._http.request(method, path, json=body)
+            told = answer.json()
+        except (httpx.HTTPError, ValueError) as failure:
+            raise Unreachable(
+                f"the agent of {self._node} is unreachable ({failure!r}): see whether it runs"
+            ) from failure
+        if answer.is_success:
+            return told
+        raise of_status(answer.status_code, str(told.get("detail")), told.get("field"))
