@@ -15,6 +15,7 @@ or its slot, at once. Each request is logged as the real backend would ("Decode 
 over what the prefill worker made of it. The request holds its slot and blocks meanwhile.
 
 SIGUSR1 makes a worker slow while it serves (one tenth of its tokens a second, running requests too), SIGUSR2 ends that.
+An engine that is frozen (SIGSTOP) does not catch up with what it has missed when it goes on: no GPU would.
 SIGHUP makes the engine fail for good, as a real one does whose GPU has gone: each request that it runs or is given
 raises Dynamo's `EngineShutdown`. What becomes of the process is for whoever serves the engine to decide.
 A prompt that begins with </s> is one that the engine cannot finish: it raises an error after FAILS_AFTER tokens, on
@@ -127,12 +128,18 @@ class Pace:
 
     def __init__(self, interval: float) -> None:
         self._usual = self.interval = interval
+        self.resumed = 0.0
+        """When the process last went on after it was frozen, by the loop's clock."""
 
     def obey_signals(self) -> None:
         """SIGUSR1: slow; SIGUSR2: as before. To be called on the loop of the main thread."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, self._change, SLOW)
         loop.add_signal_handler(signal.SIGUSR2, self._change, 1)
+        loop.add_signal_handler(signal.SIGCONT, self._go_on)
+
+    def _go_on(self) -> None:
+        self.resumed = asyncio.get_running_loop().time()
 
     def _change(self, factor: int) -> None:
         logger.info("Counting engine: %d times slower than usual", factor)
@@ -279,14 +286,17 @@ class CountingEngine(LLMEngine):
             stopped.cancel()
 
     async def _count(self, token: int, budget: int, context: Context) -> AsyncIterator[int]:
-        """Tokens at their times: each is due an interval after the one before was, however late that one came."""
+        """Tokens at their times: each is due an interval after the one before was, however late that one came.
+
+        What was due while the process was frozen is not caught up.
+        """
         loop = asyncio.get_running_loop()
         last = due = loop.time()
         stopped = asyncio.ensure_future(context.async_killed_or_stopped())
         failed = asyncio.ensure_future(self._failed.wait())
         try:
             for _ in range(budget):
-                due += self._pace.interval
+                due = max(due, self._pace.resumed) + self._pace.interval
                 await asyncio.wait(
                     {stopped, failed}, timeout=max(0.0, due - loop.time()), return_when=asyncio.FIRST_COMPLETED
                 )
