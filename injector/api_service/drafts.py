@@ -76,9 +76,11 @@ def of_network(request: NetworkRequest, inventory: Inventory) -> Draft:
         raise Invalid("source and target are the same pod: name two", field="target")
     partial = request.loss_percent < 100 or request.bandwidth_mbit is not None
     one_way = partial or request.direction != "BOTH"
-    ends = [_end(each, targets, resets=True) for each in sources]
+    # Resets come from who talks: a frontend that only listens to a worker's answer hears of them by acknowledging it.
+    from_targets = request.partition_type is PartitionType.FRONTEND_WORKER
+    ends = [_end(each, targets, resets=not from_targets) for each in sources]
     if not one_way:
-        ends += [_end(each, sources, resets=False) for each in targets]
+        ends += [_end(each, sources, resets=from_targets) for each in targets]
     how = {
         "direction": str(request.direction),
         "action": str(request.action),
