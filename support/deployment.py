@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from injector.agents.partition import Obstruction
 from support.errors import DeploymentError, UsageError
+from support.injection import InjectionService
 from support.metrics import Metrics
 from support.spec import GENERATING, DeploymentSpec, Role
 from support.waiting import eventually
@@ -307,6 +308,17 @@ class Deployment(ABC):
 
         how: seen from `one`. seconds: after which it ends by itself, even when this run is dead.
         """
+
+    @abstractmethod
+    def injection(self) -> InjectionService:
+        """The fault injection service beside it, which knows who is there now; started when it is first asked for.
+
+        Unavailable where there can be none.
+        """
+
+    @abstractmethod
+    def lose_injection(self) -> None:
+        """Kill that service and its agents at once; they are started again. UsageError when there are none."""
 
     @abstractmethod
     def casualties(self) -> dict[str, str]:

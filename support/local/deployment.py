@@ -15,11 +15,13 @@ from pathlib import Path
 from injector.agents.partition import Obstruction
 from support.counts import in_flight
 from support.deployment import Component, Deployment, FarClient, Instance, Partition
-from support.errors import DeploymentError, UsageError
+from support.errors import DeploymentError, FaultError, UsageError
+from support.injection import Injected, InjectionService
 from support.local import installed
 from support.local.commands import ETCD_PEER, GRPC, HTTP, OTHER, PORTS, Surroundings, command
 from support.local.component import LocalComponent
 from support.local.far_client import NamespacedClient
+from support.local.injection import LocalInjection
 from support.local.model import MODEL_NAME, ModelFolder, give_back, write_flawed_model
 from support.local.network import Place, network
 from support.local.partition import LocalPartition
@@ -59,6 +61,7 @@ class LocalDeployment(Deployment):
         self._altered: list[str] = []
         self._flawed: list[Path] = []
         self._far = itertools.count()
+        self._injection: LocalInjection | None = None
         try:
             self._around = self._surroundings(model, etcd_folder)
             self._start(self._around)
@@ -236,9 +239,13 @@ class LocalDeployment(Deployment):
         try:
             found += self.lacking()
             found += [f"{name} still works on {count:g} requests" for name, count in self.in_flight().items()]
-        except ConnectionError as failure:
+            found += [f"the fault {fault.id} is {fault.state}" for fault in self._injected_faults()]
+        except (ConnectionError, FaultError) as failure:
             found.append(str(failure))
         return found
+
+    def _injected_faults(self) -> list[Injected]:
+        return self._injected.active() if self._injection else []
 
     def lacking(self) -> list[str]:
         workers, lists = self._locals(*GENERATING), not self.spec.kserve
@@ -252,6 +259,19 @@ class LocalDeployment(Deployment):
         self, one: Sequence[Component], other: Sequence[Component], how: Obstruction, *, seconds: float
     ) -> Partition:
         return LocalPartition(self._network, one, other, how, seconds=seconds, probed=PORTS[other[0].role][0])
+
+    def injection(self) -> InjectionService:
+        if self._injection is None:
+            folder = self._folders.data / "injector"
+            self._injection = LocalInjection(self._network, folder=folder, logs=self._folders.logs)
+            self._injected = self._injection.start()
+        self._injection.register(self._locals())
+        return self._injected
+
+    def lose_injection(self) -> None:
+        if self._injection is None:
+            raise UsageError("there is no injection service beside this deployment: nothing was asked of it yet")
+        self._injection.kill()
 
     def casualties(self) -> dict[str, str]:
         return {one.name: what for one in self._locals() if (what := one.casualty())}
@@ -275,6 +295,8 @@ class LocalDeployment(Deployment):
                 closing.callback(give_back, cache)
             for component in self._locals():
                 closing.callback(component.stop)
+            if self._injection:
+                closing.callback(self._injection.stop)
 
     def _local(self, name: str) -> LocalComponent:
         component = self.component(name)

@@ -1,87 +1,79 @@
-"""The injection service beside a local deployment: its agent and itself as processes of the lab, and the registry."""
+"""The fault injection service and its agent beside a local deployment: two processes of this project's own."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
-
 from injector.inventory import Pod
-from injector.places import REGISTRY, SERVICE_PORT, STATE
-from support.errors import DeploymentError
+from injector.places import AGENT_PORT, REGISTRY, SERVICE_PORT
+from support.errors import DeploymentError, Unavailable
+from support.injection import InjectionService
 from support.local.commands import PORTS
 from support.local.component import LocalComponent
+from support.local.network import BridgedNetwork, Network, SharedLoopback
 from support.local.process import SupervisedProcess
 from support.settings import ROOT
-from support.spec import GENERATING
 from support.waiting import eventually
 
 READY_WITHIN = 30.0
-_PROGRAMS = {"fault-agent": "injector.agents.main", "fault-service": "injector.api_service.main"}
 
 
-class InjectionService:
-    """Listens on port 8080 of the lab's loopback, for faults of these components."""
+class LocalInjection:
+    """Both run on the network that the components' bridge is on, and are started again whatever ends them."""
 
-    def __init__(self, components: list[LocalComponent], *, logs: Path) -> None:
-        """DeploymentError when it is not ready within 30 s."""
-        STATE.mkdir(parents=True, exist_ok=True)
-        write_registry(components, STATE / REGISTRY)
-        self._programs = [
-            SupervisedProcess(
-                name,
-                [sys.executable, "-m", module],
-                log=logs / f"{name}.log",
-                environment=dict(os.environ),
-                folder=ROOT,
-                restart="always",
-            )
-            for name, module in _PROGRAMS.items()
-        ]
-        try:
-            for program in self._programs:
-                program.start()
-            eventually(_ready, within=READY_WITHIN, describe="the injection service is ready", error=DeploymentError)
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, network: Network, *, folder: Path, logs: Path) -> None:
+        """folder: for journals, token and registry; gone with the deployment. Unavailable without namespaces."""
+        if not isinstance(network, BridgedNetwork):
+            raise Unavailable("faults can be injected only where components have namespaces of their own")
+        self._state = folder
+        self._state.mkdir(parents=True, exist_ok=True)
+        ports = SharedLoopback().place("injector", (SERVICE_PORT, AGENT_PORT)).ports
+        self._url = f"http://127.0.0.1:{ports[SERVICE_PORT]}"
+        agent = f"http://127.0.0.1:{ports[AGENT_PORT]}"
+        self._agent = self._process("fault-agent", ["injector.agents.main", f"--port={ports[AGENT_PORT]}"], logs)
+        service = ["injector.api_service.main", f"--port={ports[SERVICE_PORT]}", f"--agent={agent}"]
+        self._service = self._process("fault-service", service, logs)
 
-    def close(self) -> None:
-        with ExitStack() as closing:
-            for program in self._programs:
-                closing.callback(program.stop)
+    def _process(self, name: str, words: Sequence[str], logs: Path) -> SupervisedProcess:
+        argv = [sys.executable, "-m", *words, f"--state={self._state}"]
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
+        log = logs / f"{name}.log"
+        return SupervisedProcess(name, argv, log=log, environment=environment, folder=self._state, restart="always")
 
+    def start(self) -> InjectionService:
+        """Start both. DeploymentError when the service is not ready in time."""
+        self._agent.start()
+        self._service.start()
+        client = InjectionService(self._url)
+        eventually(client.ready, within=READY_WITHIN, describe="the injection service is ready", error=DeploymentError)
+        return client
 
-def write_registry(components: list[LocalComponent], file: Path) -> None:
-    """The deployment as the service's inventory reads it: whoever keeps a deployment to play with allows faults."""
-    pods = [
-        Pod(
-            name=one.name,
-            role=one.role,
-            address=one.address,
-            namespace=one.place.namespace,
-            port=one.place.port(PORTS[one.role][0]),
-        )
-        for one in components
-        if one.place.namespace is not None
-    ]
-    told = [pod.model_dump(mode="json", exclude={"node", "faults_allowed"}) for pod in pods]
-    new = file.with_suffix(".new")
-    new.write_text(json.dumps({"version": 1, "faults_allowed": True, "components": told}))
-    new.replace(file)
+    def register(self, components: Sequence[LocalComponent]) -> None:
+        """Tell both who is there now; they read it anew for each question."""
+        pods = [_pod(one) for one in components]
+        told = [pod.model_dump(mode="json", exclude={"node", "faults_allowed"}) for pod in pods]
+        written = self._state / f"{REGISTRY}.new"
+        written.write_text(json.dumps({"version": 1, "faults_allowed": True, "components": told}))
+        written.replace(self._state / REGISTRY)
 
+    def kill(self) -> None:
+        """End both at once; they are started again."""
+        for each in (self._agent, self._service):
+            each.kill()
 
-def worker_of(components: list[LocalComponent]) -> str:
-    """Name of one to try a fault on."""
-    return next(one.name for one in components if one.role in GENERATING)
+    def stop(self) -> None:
+        """End both. What they did to components is over with those."""
+        with ExitStack() as stopping:
+            stopping.callback(self._agent.stop)
+            stopping.callback(self._service.stop)
 
 
-def _ready() -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{SERVICE_PORT}/ready", trust_env=False, timeout=5).is_success
-    except httpx.HTTPError as failure:
-        raise ConnectionError(repr(failure)) from failure
+def _pod(one: LocalComponent) -> Pod:
+    namespace = one.place.namespace
+    assert namespace, "every component of a bridged network has a namespace"
+    return Pod(name=one.name, role=one.role, address=one.address, namespace=namespace, port=PORTS[one.role][0])

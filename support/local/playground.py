@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,8 +17,6 @@ from injector.places import SERVICE_PORT
 from support.deployment import Deployment
 from support.errors import DeploymentError, Unavailable, UsageError
 from support.local import lab
-from support.local.component import LocalComponent
-from support.local.injection import InjectionService, worker_of
 from support.local.relay import Inside, Outside
 from support.local.scratch import PREFIX, Scratch
 from support.local.target import LocalTarget
@@ -87,11 +85,9 @@ def _keep(settings: Settings, shared: Path) -> None:
         print(f"starting {spec} ...", flush=True)
         deployment = target.deployment(spec)
         (shared / _CARD).write_text(json.dumps(_written(deployment)))
-        host, _, port = deployment.base_url.removeprefix("http://").partition(":")
         with (
-            closing(InjectionService(_components(deployment), logs=settings.log_dir / "up")),
-            Inside(socket=shared / _SOCKET, host=host, port=int(port)),
-            Inside(socket=shared / _SERVICE_SOCKET, host="127.0.0.1", port=SERVICE_PORT),
+            _relayed(shared / _SOCKET, deployment.base_url),
+            _relayed(shared / _SERVICE_SOCKET, deployment.injection().url),
         ):
             print(_told(deployment, settings), flush=True)
             over.wait()
@@ -99,8 +95,9 @@ def _keep(settings: Settings, shared: Path) -> None:
         target.close()
 
 
-def _components(deployment: Deployment) -> list[LocalComponent]:
-    return [one for one in deployment.components.values() if isinstance(one, LocalComponent)]
+def _relayed(file: Path, url: str) -> Inside:
+    host, _, port = url.removeprefix("http://").partition(":")
+    return Inside(socket=file, host=host, port=int(port))
 
 
 def _written(deployment: Deployment) -> dict[str, Any]:
@@ -112,7 +109,7 @@ def _told(deployment: Deployment, settings: Settings) -> str:
     rows = "\n".join(f"  {one.name:<16} {one.address:<12} process {one.pid}" for one in deployment.components.values())
     as_json = "-H 'content-type: application/json' -d"
     ask = json.dumps({"model": deployment.model, "prompt": "1 2 3", "max_tokens": 20, "stream": True})
-    pause = json.dumps({"target_pod": worker_of(_components(deployment)), "fault_type": "PAUSE"})
+    pause = json.dumps({"target_pod": deployment.workers[0].name, "fault_type": "PAUSE"})
     faults = f"localhost:{SERVICE_PORT}/api/v1/faults"
     return (
         f"up, the frontend is at http://localhost:{PORT}; Ctrl-C ends it\n{rows}\n"

@@ -1,0 +1,108 @@
+"""The fault injection service, as its users know it: over HTTP, with the words of its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from support.errors import FaultError, Unavailable, UsageError
+
+ANSWERS_WITHIN = 30.0
+"""Seconds: an injection is answered when its effect was seen."""
+_API = "/api/v1/faults"
+_WRONG = (403, 404, 422)
+"""Statuses of what was asked for and cannot be: the scenario is wrong, not the deployment."""
+
+
+@dataclass(frozen=True)
+class Injected:
+    """A fault of the service, as it was when it was asked."""
+
+    id: str
+    state: str
+    """ACTIVE, RECOVERED, ...: see `injector.life`."""
+    evidence: tuple[str, ...]
+    """What the service's own probes saw, in order."""
+    simulated: bool
+    """It acts on the worker's process, since there is no GPU."""
+    irreversible: str | None
+    """What of it cannot be taken back."""
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Injected:
+        """From the service's answer."""
+        return cls(
+            told["id"], told["state"], tuple(told["evidence"]), bool(told["simulated"]), told.get("irreversible")
+        )
+
+
+class InjectionService:
+    """A client of one service. FaultError for what it could not do, Unavailable for what its node cannot (501)."""
+
+    def __init__(self, url: str, *, token: str | None = None) -> None:
+        """url: without a trailing slash."""
+        self.url = url
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=ANSWERS_WITHIN, trust_env=False, verify=False)
+
+    def ready(self) -> bool:
+        """It answers, and so does every agent."""
+        try:
+            return self._http.get("/ready").is_success
+        except httpx.HTTPError:
+            return False
+
+    def strain_gpu(self, pod: str, fault_type: str, severity: str, *, seconds: float) -> Injected:
+        """THROTTLE, MEMORY_PRESSURE, OVERHEAT or COMPUTE_OVERLOAD, for at most so many seconds."""
+        asked = {"target_pod": pod, "fault_type": fault_type, "severity": severity, "duration_seconds": seconds}
+        return self._inject("gpu/inject", asked)
+
+    def report_xid(self, code: int, pod: str, *, effect: str, seconds: float) -> Injected:
+        """An XID; effect: LINE, or APPLICATION for what it does to the worker as well."""
+        asked = {"target_pod": pod, "duration_seconds": seconds, "parameters": {"effect": effect}}
+        return self._inject(f"gpu/inject/xid-{code}", asked)
+
+    def separate(self, partition_type: str, *, seconds: float, **asked: Any) -> Injected:
+        """FRONTEND_WORKER, WORKER_NATS, WORKER_WORKER or CUSTOM; asked: source, target, action, ... of the contract."""
+        return self._inject("network/inject", {"partition_type": partition_type, "duration_seconds": seconds} | asked)
+
+    def recover(self, identity: str) -> Injected:
+        """Take it back; again, it is still so."""
+        return Injected.of(self._call("POST", f"{_API}/{identity}/recover"))
+
+    def fault(self, identity: str) -> Injected:
+        """How it is now."""
+        return Injected.of(self._call("GET", f"{_API}/{identity}"))
+
+    def active(self) -> list[Injected]:
+        """Those that are there now."""
+        return [Injected.of(told) for told in self._call("GET", _API)]
+
+    def close(self) -> None:
+        """End its connections."""
+        self._http.close()
+
+    def _inject(self, path: str, asked: Mapping[str, Any]) -> Injected:
+        return Injected.of(self._call("POST", f"{_API}/{path}", asked))
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        try:
+            answer = self._http.request(method, path, json=body)
+        except httpx.HTTPError as failure:
+            raise FaultError(f"the injection service at {self.url} does not answer: {failure!r}") from failure
+        if answer.is_success:
+            return answer.json()
+        said = f"the injection service says {answer.status_code}: {_detail(answer)}"
+        if answer.status_code == httpx.codes.NOT_IMPLEMENTED:
+            raise Unavailable(said)
+        raise (UsageError if answer.status_code in _WRONG else FaultError)(said)
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:200]
