@@ -5,9 +5,10 @@ from collections.abc import Callable
 from behave import register_type, when
 from behave.runner import Context
 
+from support.deeds import Deed
 from support.deployment import Component
 from support.faults import Fault
-from support.phrases import TYPES, Deed
+from support.phrases import TYPES
 from support.victims import victims
 
 register_type(**TYPES)

@@ -18,7 +18,8 @@ from support.checkers import (
     RejectionChecker,
     SuccessRateChecker,
 )
-from support.phrases import TYPES, Deed, failures_of
+from support.deeds import Deed, failures_of
+from support.phrases import TYPES
 from support.promises import expect_of_load
 from support.scenarios import Failure, Load
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import parse
 
+from support.deeds import parse_deed
 from support.departures import DEPARTURES, Departure
 from support.deployment import Component, Deployment
 from support.errors import UsageError
@@ -19,7 +20,6 @@ from support.faults.pause import Pause
 from support.faults.terminate import Interrupt, Terminate
 from support.refusals import FLAWS, REFUSALS
 from support.requests import CancellableRequest, send_chat_completion_request, send_completion_request
-from support.scenarios import Failure
 from support.spec import MODEL_FLAWS, Backend, Plane
 
 PROMPT = "1 2 3 4 1000"
@@ -193,66 +193,6 @@ def parse_count(text: str) -> int:
     return 0 if text == "no" else int(text)
 
 
-@dataclass(frozen=True)
-class Deed:
-    """What is done to somebody, and for how long."""
-
-    kind: str
-    lasts: float | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
-
-    def to(self, whom: str, **when: Any) -> Failure:
-        return Failure(type=self.kind, target=whom, lasts=self.lasts, parameters=self.parameters, **when)
-
-
-_OFF = {
-    "everybody": "everybody",
-    "etcd": "etcd",
-    "the other etcd members": "etcd",
-    "an etcd follower": "one etcd follower",
-    "NATS": "nats",
-    "the frontend": "frontend",
-}
-_DEEDS: dict[str, tuple[str, Mapping[str, str]]] = {
-    "killed": ("kill", {}),
-    "asked to end": ("terminate", {}),
-    "frozen": ("pause", {}),
-    "away": ("absence", {}),
-    "taken away": ("scale_down", {}),
-    "restarted one by one": ("rolling_restart", {}),
-    "replaced one by one": ("rolling_replacement", {}),
-    "joined by one more": ("scale_up", {}),
-    "joined by a new one that nobody waits for": ("join", {}),
-    "ten times slower": ("slow", {}),
-    "killed and started again 5 times": ("churn", {}),
-    "gone": ("gone", {}),
-    "gone with what it stored": ("gone", {"data": "lost"}),
-    "replaced by an empty one": ("replace_member", {}),
-    "out of space": ("no_space", {}),
-    "restarted": ("restart", {}),
-    "made to forget its history": ("compact", {}),
-    **{f"cut off from {words}": ("partition", {"off": off}) for words, off in _OFF.items()},
-    **{f"not heard by {words}": ("partition", {"off": off, "direction": "out"}) for words, off in _OFF.items()},
-    **{f"deaf to {words}": ("partition", {"off": off, "direction": "in"}) for words, off in _OFF.items()},
-    "cut off from etcd with a fresh lease": ("partition", {"off": "etcd", "lease": "fresh"}),
-    "left with 7 of 10 packets from etcd": ("partition", {"off": "etcd", "loss": "30"}),
-    **{
-        f"left with 500 bytes a second from {words}": ("partition", {"off": "etcd", "bytes_per_second": "500"})
-        for words in ("etcd", "the other etcd members")
-    },
-}
-_DEED = re.compile(rf"(?:is|are) ({'|'.join(sorted(_DEEDS, key=len, reverse=True))})(?: for (\d+) seconds)?")
-
-
-@parse.with_pattern(_DEED.pattern.replace("(?:", "(").replace("(", "(?:"))
-def parse_deed(text: str) -> Deed:
-    """ "is killed", "are restarted one by one", "is frozen for 15 seconds"."""
-    match = _DEED.fullmatch(text)
-    assert match, "the pattern lets nothing else through"
-    kind, parameters = _DEEDS[match[1]]
-    return Deed(kind, float(match[2]) if match[2] else None, parameters)
-
-
 _BLOWS: dict[str, Callable[[Component], Fault]] = {
     "is killed": Kill,
     "is frozen": Pause,
@@ -282,40 +222,12 @@ def parse_cut(text: str) -> Mapping[str, str]:
 
 
 @parse.with_pattern(
-    r"NATS|(?:the|an?|one|both|every|all|half of the|\d+) (?:busiest )?(?:frontend|prefill|decode|worker|etcd)s?"
-    r"(?: workers?| members?| leader| followers?)?"
+    r"NATS|(?:the GPU of )?(?:the|an?|one|both|every|all|half of the|\d+) (?:busiest )?"
+    r"(?:frontend|prefill|decode|worker|etcd)s?(?: workers?| members?| leader| followers?)?"
 )
 def parse_whom(text: str) -> str:
-    """ "one worker", "every prefill worker", "the frontend", "an etcd follower", "NATS"."""
+    """ "one worker", "every prefill worker", "the frontend", "an etcd follower", "NATS", "the GPU of one worker"."""
     return "the nats server" if text == "NATS" else text
-
-
-_WHEN: dict[str, Callable[[str], dict[str, Any]]] = {
-    r"at once": lambda n: {"at_once": True},
-    r"after (\d+) requests": lambda n: {"trigger_after_requests": int(n)},
-    r"(\d+(?:\.\d+)?) seconds? later": lambda n: {"after_seconds": float(n)},
-    r"during (STANDARD|OVERFLOW|RECOVERY)": lambda n: {"at_phase": n},
-    r"when (.+ [<>] .+)": lambda n: {"when_metric": n},
-}
-
-
-def failures_of(rows: Iterable[Mapping[str, str]]) -> list[Failure]:
-    """From the rows of a table | what happens | to whom | when |. UsageError names the cell that is wrong."""
-    try:
-        return [_failure(row["what happens"], row["to whom"], row["when"]) for row in rows]
-    except KeyError as missing:
-        raise UsageError(f"the table of what happens has no column {missing}") from None
-
-
-def _failure(what: str, whom: str, when: str) -> Failure:
-    deed = _DEED.fullmatch(f"is {what}")
-    if not deed:
-        raise UsageError(f"{what!r} is nothing that can be done: choose one of {', '.join(_DEEDS)}")
-    for pattern, time in _WHEN.items():
-        if match := re.fullmatch(pattern, when):
-            done: Deed = parse_deed(deed[0])
-            return done.to(whom, **time(match[1] if match.groups() else ""))
-    raise UsageError(f"{when!r} is no time: say such as 'after 50 requests', '2 seconds later', 'at once'")
 
 
 @parse.with_pattern(r"\d+\.\d+\.\d+")

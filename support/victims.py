@@ -25,9 +25,10 @@ _WORDS = re.compile(
 def victims(deployment: Deployment, words: str) -> list[Component]:
     """The components that are meant. UsageError, with what there is, for words that mean none.
 
-    "one worker" is the running one that works on most requests now, so that a failure strikes where it hurts.
+    "one worker" is the running one that works on most requests now, so that a failure strikes where it hurts; "the GPU
+    of one worker" names that worker.
     """
-    if match := _WORDS.fullmatch(words.strip()):
+    if match := _WORDS.fullmatch(words.strip().removeprefix("the GPU of ")):
         return _meant(deployment, match["many"], match["role"], match["rank"] or match["most"], words)
     return [deployment.component(name.strip()) for name in words.split(",")]
 

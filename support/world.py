@@ -20,6 +20,7 @@ from support.faults import Fault, Stage, kind
 from support.faults.journal import Journal
 from support.faults.kill import Kill
 from support.faults.partition import CutOff, obstruction
+from support.gpu_monitor import GpuMonitor
 from support.phrases import Ask
 from support.recording import outcome
 from support.report.timeline import FaultMark
@@ -76,6 +77,7 @@ class World:
         """Answers of a crowd that ran on the worker which was lost."""
         self.journal = Journal(target)
         self._load: UnderLoad | None = None
+        self._monitor: GpuMonitor | None = None
 
     # A deployment.
 
@@ -309,6 +311,19 @@ class World:
         """What the clients saw, the load being over. The first call goes on for `RECOVERY` seconds and ends it."""
         return self.load.finish(recovery=RECOVERY)
 
+    # GPUs.
+
+    def monitor_gpus(self) -> None:
+        """A GPU monitor reads the kernel's log from now on. LeftOut where nobody may."""
+        with _or_left_out():
+            self._monitor = GpuMonitor()
+
+    @property
+    def monitor(self) -> GpuMonitor:
+        if self._monitor is None:
+            raise UsageError("the scenario has no GPU monitor yet: begin with 'Given a GPU monitor ...'")
+        return self._monitor
+
     def note(self, what: str, value: object) -> None:
         """Keep a measured value as evidence."""
         self.notes[what] = str(value)
@@ -329,6 +344,8 @@ class World:
                 ending.callback(client.cancel)
             if self._load:
                 ending.callback(self._load.end)
+            if self._monitor:
+                ending.callback(self._monitor.close)
             ending.callback(self.journal.heal)
 
     def _give_back(self, deployment: Deployment, *, passed: bool) -> None:

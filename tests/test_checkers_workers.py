@@ -18,6 +18,7 @@ from support.checkers import (
     OthersLatencyChecker,
     PeakMemoryChecker,
     PriorityChecker,
+    RisingLatencyChecker,
     RosterChecker,
     ShareChecker,
     ToldChecker,
@@ -83,6 +84,23 @@ def test_only_the_others_must_be_quick(tmp_path: Path) -> None:
     assert verdict(OthersLatencyChecker(at_most_ms=600), late)[0] is False
     alone = loaded(tmp_path / "c", slow)
     assert verdict(OthersLatencyChecker(at_most_ms=600), alone)[1].startswith("no data: nobody but vllm-worker-0")
+
+
+def test_each_strain_must_delay_more_than_the_one_before(tmp_path: Path) -> None:
+    strains = [
+        Fault(name=f"throttle {at}", target="vllm-worker-0", begin=BEGIN + at, end=BEGIN + at + 1.5) for at in (2, 4)
+    ]
+    quick, slow = record(1, 2.5, 0.5, worker="1"), record(2, 4.5, 0.9, worker="1")
+    others = [record(3 + i, 4.5, 0.1, worker="2") for i in range(4)]
+    assert verdict(RisingLatencyChecker(), loaded(tmp_path / "a", [quick, slow, *others], *strains)) == (
+        True,
+        "throttle 2: 500 ms; throttle 4: 900 ms",
+    )
+    equal = [quick, record(2, 4.5, 0.5, worker="1")]
+    assert verdict(RisingLatencyChecker(), loaded(tmp_path / "b", equal, *strains))[0] is False
+    silent = loaded(tmp_path / "c", [quick], *strains)
+    assert verdict(RisingLatencyChecker(), silent)[1].startswith("no data: vllm-worker-0 answered nobody who asked")
+    assert verdict(RisingLatencyChecker(), loaded(tmp_path / "d", [quick]))[1].startswith("no data: 1 faults lasted")
 
 
 @pytest.mark.parametrize(

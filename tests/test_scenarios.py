@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from support.deeds import failures_of
 from support.errors import UsageError
 from support.faults import Stage, kind, kinds
 from support.load.plan import LoadPlan
-from support.phrases import failures_of
 from support.scenarios import Crossing, Failure, Load, Scenario
 from support.victims import victims
 from tests.made_deployments import deployment_of
@@ -120,6 +120,7 @@ def test_a_crossing_is_met_beyond_its_bound_only() -> None:
         ("every worker", ["vllm-worker-0", "vllm-worker-1", "vllm-worker-2"]),
         ("2 workers", ["vllm-worker-1", "vllm-worker-0"]),
         ("half of the workers", ["vllm-worker-1", "vllm-worker-0"]),
+        ("the GPU of one worker", ["vllm-worker-1"]),
     ],
 )
 def test_victims_are_found_by_name_and_by_intent_the_busiest_first(words: str, names: list[str]) -> None:
@@ -151,6 +152,9 @@ def test_a_table_says_what_happens_to_whom_and_when() -> None:
         {"what happens": "killed and started again 5 times", "to whom": "one worker", "when": "at once"},
         {"what happens": "gone for 13 seconds", "to whom": "one worker", "when": "2 seconds later"},
         {"what happens": "ten times slower for 5 seconds", "to whom": "one worker", "when": "1 second later"},
+        {"what happens": "severely throttled", "to whom": "the GPU of one worker", "when": "at once"},
+        {"what happens": "struck by XID 79, by a fault of 5 seconds", "to whom": "one worker", "when": "at once"},
+        {"what happens": "refused by NATS for 4 seconds", "to whom": "one worker", "when": "at once"},
     ]
     assert failures_of(rows) == [
         Failure(type="kill", target="one worker", trigger_after_requests=40),
@@ -161,6 +165,25 @@ def test_a_table_says_what_happens_to_whom_and_when() -> None:
         Failure(type="churn", target="one worker", at_once=True),
         Failure(type="gone", target="one worker", after_seconds=2.0, lasts=13.0),
         Failure(type="slow", target="one worker", after_seconds=1.0, lasts=5.0),
+        Failure(
+            type="gpu",
+            target="the GPU of one worker",
+            at_once=True,
+            parameters={"strain": "THROTTLE", "severity": "HIGH"},
+        ),
+        Failure(
+            type="xid",
+            target="one worker",
+            at_once=True,
+            parameters={"code": "79", "effect": "APPLICATION", "seconds": "5"},
+        ),
+        Failure(
+            type="network",
+            target="one worker",
+            at_once=True,
+            lasts=4.0,
+            parameters={"partition": "WORKER_NATS", "action": "REJECT"},
+        ),
     ]
 
 

@@ -46,7 +46,7 @@ from support.checkers.etcd import (
     PauseChecker,
     ServedAgainChecker,
 )
-from support.checkers.workers import OthersLatencyChecker, RosterChecker, ShareChecker
+from support.checkers.workers import OthersLatencyChecker, RisingLatencyChecker, RosterChecker, ShareChecker
 
 __all__ = [
     "BaseChecker",
@@ -73,6 +73,7 @@ __all__ = [
     "PriorityChecker",
     "RecoveryTimeChecker",
     "RejectionChecker",
+    "RisingLatencyChecker",
     "RosterChecker",
     "ServedAgainChecker",
     "ShareChecker",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import polars as pl
 
@@ -78,6 +79,29 @@ class OthersLatencyChecker(BaseChecker):
             f" of the {victims.len()} of {fault.target} {victims.quantile(0.99, 'linear') or 0:.0f} ms"
         )
         return worst <= scaled(self.at_most_ms)
+
+
+@dataclass(frozen=True)
+class RisingLatencyChecker(BaseChecker):
+    """Several faults lasted for a while, one after the other: with each the answers of its victim took longer."""
+
+    def check(self, context: ValidationContext) -> bool:
+        faults = [one for one in context.results.marks.faults if one.end is not None and one.end > one.begin]
+        if len(faults) < 2:
+            raise NoData(f"{len(faults)} faults lasted for a while: two are needed to compare them")
+        told = _told(context)
+        medians = [_median(told, fault) for fault in faults]
+        context.saw("; ".join(f"{one.name}: {took:.0f} ms" for one, took in zip(faults, medians, strict=True)))
+        return all(before < after for before, after in pairwise(medians))
+
+
+def _median(told: pl.DataFrame, fault: Fault) -> float:
+    """Milliseconds that answers of its victim took which were asked for while it lasted."""
+    during = told.filter((pl.col("name") == fault.target) & pl.col("due").is_between(fault.begin, fault.end))
+    median = during.get_column("latency_ms").median()
+    if not isinstance(median, float):
+        raise NoData(f"{fault.target} answered nobody who asked while it was {fault.name}")
+    return median
 
 
 def _struck(context: ValidationContext) -> Fault:

@@ -1,0 +1,50 @@
+@hardware @use.with_engine=counting
+Feature: A network that fails between two parts of Dynamo costs nobody an answer
+  The injection service stops packets between the parts that it is told, in silence or with a reset, and nobody else's.
+
+  Rule: Who asks a worker that the frontend cannot reach is answered by another one, and all is as before in 20 seconds
+
+    Scenario Outline: One worker is <cut>
+      Given a <backend> deployment with 2 workers that allows 3 migrations
+      And 20 requests a second for 50 tokens each
+      When one worker is <cut> for 6 seconds under this load
+      Then every request is answered as before within 20 seconds
+      And no token is lost or repeated
+      And no request hangs
+
+      @vllm
+      Examples: vLLM
+        | backend | cut                         |
+        | vllm    | separated from the frontend |
+        | vllm    | refused by the frontend     |
+
+      @sglang
+      Examples: SGLang
+        | backend | cut                     |
+        | sglang  | refused by the frontend |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend | cut                     |
+        | trtllm  | refused by the frontend |
+
+  Rule: A worker that cannot reach NATS costs nobody an answer
+
+    @vllm @nats
+    Scenario: One worker is separated from NATS
+      Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
+      And 20 requests a second for 50 tokens each
+      When one worker is separated from NATS for 6 seconds under this load
+      Then every request is answered in full
+      And no token is lost or repeated
+
+  Rule: Workers that cannot reach each other are not missed by anybody
+
+    @vllm
+    Scenario: One worker is separated from another one
+      Given a vllm deployment with 2 workers that allows 3 migrations
+      And 20 requests a second for 50 tokens each
+      When one worker is separated from another worker for 6 seconds under this load
+      Then every request is answered in full
+      And no token is lost or repeated
+      And no pause between answers is longer than 2 seconds
