@@ -74,7 +74,7 @@ class KeptComponent(Component):
         self.log = log
         self._log_from = 0
         self._command = command
-        self._instance: tuple[int, int | None] = (0, None)
+        self._instance: tuple[tuple[int, int], int | None] = ((0, 0), None)
         self.version = version
 
     @abstractmethod
@@ -191,11 +191,12 @@ class KeptComponent(Component):
 
     def instance_id(self) -> int | None:
         """Its id in discovery, and of its lease, of its present process; None where it tells none. ConnectionError."""
-        pid, known = self._instance
-        if known is None or pid != self.pid:
+        of, known = self._instance
+        now = self.pid, len(self.ends)  # another container may give the same number to another process
+        if known is None or of != now:
             port, path = METRICS[self.role]
             told = _OWN_ID.search(self.get(port, path).text)
-            self._instance = self.pid, int(told[1], 16) if told else None
+            self._instance = now, int(told[1], 16) if told else None
         return self._instance[1]
 
     def wait_until_up(self) -> None:

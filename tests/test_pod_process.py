@@ -54,7 +54,7 @@ class FakeCluster:
     """One pod, whose containers are keepers in threads of this process."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._socket = folder / "sock"
         self._keepers: list[tuple[keeper.Keeper, threading.Thread]] = []
         self.sessions: list[FakeSession] = []
         self.reachable = True
@@ -65,7 +65,7 @@ class FakeCluster:
         thread = threading.Thread(target=keeper.serve, args=(kept,))
         thread.start()
         self._keepers.append((kept, thread))
-        eventually(keeper.SOCKET.exists, within=5, describe="the keeper listens")
+        eventually(self._socket.exists, within=5, describe="the keeper listens")
         return self.pod("ns", "worker-0")
 
     def end(self) -> None:
@@ -73,7 +73,7 @@ class FakeCluster:
         for kept, thread in self._keepers:
             kept.over.set()
             thread.join()
-        keeper.SOCKET.unlink(missing_ok=True)
+        self._socket.unlink(missing_ok=True)
         if self.sessions:
             self.sessions[-1].close()
 
@@ -89,7 +89,7 @@ class FakeCluster:
         )
 
     def execute(self, namespace: str, pod: str, argv: Any) -> FakeSession:
-        self.sessions.append(FakeSession(keeper.SOCKET))
+        self.sessions.append(FakeSession(self._socket))
         return self.sessions[-1]
 
 

@@ -110,7 +110,10 @@ class PodProcess:
         self._frozen = False
 
     def vitals(self) -> Vitals:
-        told: dict[str, int] = self._ask("vitals")
+        try:
+            told: dict[str, int] = self._ask("vitals")
+        except FaultError as silence:
+            raise DeploymentError(str(silence)) from silence
         return Vitals(**told)
 
     def erase(self) -> None:
