@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
-from kubernetes.stream import stream
+from kubernetes.stream import portforward, stream
 from kubernetes.watch import Watch
 from websocket import WebSocketException
 
@@ -216,6 +217,15 @@ class Cluster:
                 tty=False,
                 _preload_content=False,
             )
+
+    def forward(self, namespace: str, pod: str, port: int) -> socket.socket:
+        """A connection to a port of a pod by way of the API server."""
+        with self.asked(), self._upgrading:
+            forwarding = portforward(
+                self._upgraded.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
+            )
+            connection: socket.socket = forwarding.socket(port).dup()
+            return connection
 
     def _watched(self, listing: Callable[..., Any], within: float, **which: Any) -> Iterator[tuple[str, Any]]:
         watching, seconds = Watch(), max(round(scaled(within)), 1)

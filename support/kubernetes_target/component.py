@@ -8,21 +8,31 @@ from pathlib import Path
 from support.commands import Command
 from support.component import KeptComponent
 from support.kubernetes_target.process import PodProcess
+from support.kubernetes_target.reach import Reach
 from support.spec import Role
 
 
 class PodComponent(KeptComponent):
-    """Asked at its pod's address, which is another one when its pod is."""
+    """Asked where its pod can be reached, which changes when the pod does."""
 
     def __init__(
-        self, name: str, role: Role, *, process: PodProcess, command: Callable[[str], Command], version: str, log: Path
+        self,
+        name: str,
+        role: Role,
+        *,
+        process: PodProcess,
+        reach: Reach,
+        command: Callable[[str], Command],
+        version: str,
+        log: Path,
     ) -> None:
         super().__init__(name, role, process=process, command=command, version=version, log=log)
         self.pod = process
+        self._reach = reach
 
     @property
     def address(self) -> str:
         return self.pod.address
 
     def at(self, port: int) -> str:
-        return f"{self.address}:{port}"
+        return self._reach.at(self.name, self.address, port)

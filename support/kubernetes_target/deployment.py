@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +23,7 @@ from support.kubernetes_target.log import PodLog
 from support.kubernetes_target.manifests import Home, command_of, set_of, told_to
 from support.kubernetes_target.pods import container_runs, hopeless, waits_for
 from support.kubernetes_target.process import PodProcess
+from support.kubernetes_target.reach import Reach
 from support.kubernetes_target.run import ClusterRun
 from support.model import MODEL_NAME, ModelFolder
 from support.place import Place
@@ -34,7 +34,6 @@ RUNS_WITHIN = 120.0
 """Seconds until every pod's container runs; the first on a node may wait for the image."""
 BEGINS_WITHIN = 60.0
 """Seconds that a component then waits for etcd and NATS."""
-REACHED_WITHIN = 3.0
 NEEDS_AGENT = "it needs the injection agent on the cluster's nodes, which the Kubernetes target has not got yet"
 _NO_ADDRESS = "0.0.0.0"
 
@@ -48,8 +47,9 @@ class KubernetesDeployment(KeptDeployment):
         self.model = MODEL_NAME
         self.components: dict[str, Component] = {}
         self.altered = []
-        self._cluster, self._home, self._logs = cluster, home, logs
+        self._cluster, self.home, self._logs = cluster, home, logs
         self._closed = False
+        self._reach = Reach(cluster, home.namespace)
         logs.mkdir(parents=True, exist_ok=True)
         places = {name: _place(name) for name in names(spec)}
         self.around = Surroundings(spec, places, MODEL, DATA, programs(run.dynamo, home.image))
@@ -59,14 +59,13 @@ class KubernetesDeployment(KeptDeployment):
             for manifest in wanted:
                 cluster.make(manifest)
             self._open(names(spec))
-            frontends = [self._pod(name).address for name, role in names(spec).items() if role == "frontend"]
-            _insist_on_reach(frontends[0])
+            self._reach.try_out(self.frontend.address, HTTP)
         except BaseException:
             self.close()
             raise
-        self.base_urls = [f"http://{address}:{HTTP}" for address in frontends]
+        self.base_urls = [f"http://{one.at(HTTP)}" for one in self._kept("frontend")]
         self.base_url = self.base_urls[0]
-        self.kserve_address = f"{frontends[0]}:{GRPC}"
+        self.kserve_address = self._one("frontend-0").at(GRPC)
 
     def far_client(self, name: str) -> FarClient:
         raise Unavailable(f"a client's link cannot be cut here: {NEEDS_AGENT}")
@@ -82,12 +81,13 @@ class KubernetesDeployment(KeptDeployment):
             return
         self._closed = True
         with suppress(DeploymentError):  # evidence of what was; what counts is that it goes
-            said = self._cluster.warnings(self._home.namespace)
+            said = self._cluster.warnings(self.home.namespace)
             (self._logs / "warnings.txt").write_text("".join(f"{one}\n" for one in said))
         for component in self._kept():
             assert isinstance(component, PodComponent)
             component.pod.disconnect()
-        self._cluster.delete_namespace(self._home.namespace, grace=1)
+        self._reach.close()
+        self._cluster.delete_namespace(self.home.namespace, grace=1)
 
     def _open(self, wanted: dict[str, Role]) -> None:
         """Take up what has been made: return when all of these are started."""
@@ -108,7 +108,7 @@ class KubernetesDeployment(KeptDeployment):
                     raise DeploymentError(f"the pod {name} cannot run: {reason}")
             return all(container_runs(pods.get(name)) for name in wanted)
 
-        pods = self._cluster.await_pods(self._home.namespace, run, within=RUNS_WITHIN)
+        pods = self._cluster.await_pods(self.home.namespace, run, within=RUNS_WITHIN)
         if run(pods):
             return pods
         reasons = [
@@ -116,15 +116,16 @@ class KubernetesDeployment(KeptDeployment):
             for name in wanted
             if not container_runs(pods.get(name))
         ]
-        reasons += self._cluster.warnings(self._home.namespace)[-2:]
+        reasons += self._cluster.warnings(self.home.namespace)[-2:]
         raise DeploymentError(f"not every pod runs within {scaled(RUNS_WITHIN):g} s: {'; '.join(reasons)}")
 
     def _component(self, name: str, role: Role, version: str, around: Surroundings | None = None) -> PodComponent:
-        log = PodLog(self._cluster, self._home.namespace, name, self._logs / f"{name}.log")
+        log = PodLog(self._cluster, self.home.namespace, name, self._logs / f"{name}.log")
         return PodComponent(
             name,
             role,
-            process=PodProcess(self._cluster, self._home.namespace, name, log),
+            process=PodProcess(self._cluster, self.home.namespace, name, log),
+            reach=self._reach,
             command=lambda version: command_of(name, role, around or self.around, version),
             version=version,
             log=log.file,
@@ -135,7 +136,7 @@ class KubernetesDeployment(KeptDeployment):
         around = replace(self.around, spec=self.spec.but(dynamo=version))
         self._tell({name: told_to(name, role, around, starts=flaw is None)})
         count = 1 + max(int(one.rpartition("-")[2]) for one in self.around.places if set_of(one) == set_of(name))
-        made = manifests.stateful_set(self._home, set_of(name), role, count)
+        made = manifests.stateful_set(self.home, set_of(name), role, count)
         if count == 1:
             self._cluster.make(made)
         else:
@@ -170,7 +171,7 @@ class KubernetesDeployment(KeptDeployment):
         return member
 
     def _tell(self, told: dict[str, str]) -> None:
-        self._cluster.patch(manifests.components(self._home, told))
+        self._cluster.patch(manifests.components(self.home, told))
 
     def _pod(self, name: str) -> PodComponent:
         component = self.component(name)
@@ -181,16 +182,3 @@ class KubernetesDeployment(KeptDeployment):
 def _place(name: str) -> Place:
     """The deployment's own names, as the cluster's name server has them within the namespace."""
     return Place(f"{name}.{manifests.PEERS}", listens=_NO_ADDRESS)
-
-
-def _insist_on_reach(address: str) -> None:
-    """Unavailable when pods cannot be reached by their addresses from here."""
-    try:
-        socket.create_connection((address, HTTP), timeout=REACHED_WITHIN).close()
-    except ConnectionRefusedError:
-        return  # by the pod itself: it is not up yet
-    except OSError as failure:
-        raise Unavailable(
-            f"this machine does not reach pods of the cluster by their addresses ({address}: {failure}): "
-            "run where their network is reachable"
-        ) from None

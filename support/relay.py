@@ -1,12 +1,13 @@
-"""A way into the lab from outside: a port of the machine's loopback, carried over a unix socket.
+"""Ways to what cannot be reached: ports of the machine's loopback, whose connections are carried to somewhere else.
 
 The lab's network is cut off from the machine's. A unix socket is a file, so both sides can reach it: `Outside` listens
-on a port out there, `Inside` connects to an address in here.
+on a port out there, `Inside` connects to an address in here. `Loopback` goes by whatever its dialling brings.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -74,6 +75,25 @@ class Inside(_Relay):
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_unix_server(self._carry, str(self._socket))
+
+
+class Loopback(_Relay):
+    """Listens on a free port of 127.0.0.1 and carries to the socket that `dial` brings (in a thread; OSError)."""
+
+    def __init__(self, dial: Callable[[], socket.socket]) -> None:
+        async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            dialled = await asyncio.to_thread(dial)
+            dialled.setblocking(False)
+            return await asyncio.open_unix_connection(sock=dialled)
+
+        super().__init__(connect)
+        self.address = ""
+        """address:port, when it is entered."""
+
+    async def _listen(self) -> asyncio.Server:
+        server = await asyncio.start_server(self._carry, "127.0.0.1", 0, backlog=512)
+        self.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        return server
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
