@@ -58,7 +58,7 @@ class KubernetesDeployment(KeptDeployment):
         try:
             for manifest in wanted:
                 cluster.make(manifest)
-            self._open(names(spec))
+            self._open(names(spec), spec.dynamo)
             self._reach.try_out(self.frontend.address, HTTP)
         except BaseException:
             self.close()
@@ -89,10 +89,13 @@ class KubernetesDeployment(KeptDeployment):
         self._reach.close()
         self._cluster.delete_namespace(self.home.namespace, grace=1)
 
-    def _open(self, wanted: dict[str, Role]) -> None:
+    def _open(self, wanted: dict[str, Role], version: str) -> None:
         """Take up what has been made: return when all of these are started."""
         pods = self._running(list(wanted))
-        made = {name: self._component(name, role, self.spec.dynamo) for name, role in wanted.items()}
+        made = {
+            name: self._component(name, role, version, self._process(name), self.around)
+            for name, role in wanted.items()
+        }
         self.components |= made
         with ThreadPoolExecutor(max_workers=8) as opening:
             list(opening.map(lambda one: one.pod.connect(pods[one.name]), made.values()))
@@ -119,16 +122,21 @@ class KubernetesDeployment(KeptDeployment):
         reasons += self._cluster.warnings(self.home.namespace)[-2:]
         raise DeploymentError(f"not every pod runs within {scaled(RUNS_WITHIN):g} s: {'; '.join(reasons)}")
 
-    def _component(self, name: str, role: Role, version: str, around: Surroundings | None = None) -> PodComponent:
+    def _process(self, name: str) -> PodProcess:
         log = PodLog(self._cluster, self.home.namespace, name, self._logs / f"{name}.log")
+        return PodProcess(self._cluster, self.home.namespace, name, log)
+
+    def _component(
+        self, name: str, role: Role, version: str, process: PodProcess, around: Surroundings
+    ) -> PodComponent:
         return PodComponent(
             name,
             role,
-            process=PodProcess(self._cluster, self.home.namespace, name, log),
+            process=process,
             reach=self._reach,
-            command=lambda version: command_of(name, role, around or self.around, version),
+            command=lambda version: command_of(name, role, around, version),
             version=version,
-            log=log.file,
+            log=self._logs / f"{name}.log",
         )
 
     def _added(self, name: str, role: Role, version: str, flaw: str | None) -> KeptComponent:
@@ -142,20 +150,19 @@ class KubernetesDeployment(KeptDeployment):
         else:
             self._cluster.patch(made)
         if flaw is None:
-            self._open({name: role})
+            self._open({name: role}, version)
         else:
             self._open_flawed(name, role, version, flaw)
         return self._one(name)
 
     def _open_flawed(self, name: str, role: Role, version: str, flaw: str) -> None:
         pods = self._running([name])
-        process = self._component(name, role, version)
-        process.pod.connect(pods[name])
-        cache = Path(process.pod.flaw_model(flaw))
-        added = self._component(name, role, version, replace(self.around, model=ModelFolder.below(cache)))
-        process.pod.disconnect()
+        process = self._process(name)
+        process.connect(pods[name])
+        process.await_keeper(within=BEGINS_WITHIN)
+        flawed = replace(self.around, model=ModelFolder.below(Path(process.flaw_model(flaw))))
+        added = self._component(name, role, version, process, flawed)
         self.components[name] = added
-        added.pod.connect(pods[name])
         added.run_as(version)
         added.start()
 

@@ -24,7 +24,13 @@ DATA = Path("/data")
 COMMANDS = Path("/etc/components")
 """What each component runs: a file by its name, from a ConfigMap."""
 SOCKET = Path("/run/keeper.sock")
-_PARTS = ("engines/*.py", "kubernetes_target/*.py", "commands.py", "model.py", "process.py", "vitals.py")
+_PARTS = (
+    "engines/*.py",
+    *(f"kubernetes_target/{name}.py" for name in ("in_image", "keeper", "reaper", "relay")),
+    "model.py",
+    "process.py",
+    "vitals.py",
+)
 
 
 def facts() -> dict[str, object]:

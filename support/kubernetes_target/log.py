@@ -23,7 +23,6 @@ class PodLog:
         self._name = pod
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._response: Any = None
         self._over = False
 
     def follow(self) -> None:
@@ -35,16 +34,13 @@ class PodLog:
             self._thread.start()
 
     def close(self) -> None:
-        """Follow nothing more. Safe to call twice."""
+        """Follow no further container; the one that is followed is, to its end. Safe to call twice."""
         self._over = True
-        with suppress(OSError, urllib3.exceptions.HTTPError):
-            if self._response is not None:
-                self._response.close()
 
     def _keep(self) -> None:
         with suppress(DeploymentError, urllib3.exceptions.HTTPError, OSError, ValueError):
-            self._response = self._open()
+            response = self._open()
             with self.file.open("ab") as file:
-                for written in self._response.stream(decode_content=False):
+                for written in response.stream(decode_content=False):
                     file.write(written)
                     file.flush()

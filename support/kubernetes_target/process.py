@@ -20,7 +20,7 @@ from support.kubernetes_target.in_image import ROOT, SOCKET
 from support.kubernetes_target.log import PodLog
 from support.kubernetes_target.pods import container_runs
 from support.vitals import Vitals
-from support.waiting import scaled
+from support.waiting import eventually
 
 RELAY = ("python3", "-S", str(ROOT / "support" / "kubernetes_target" / "relay.py"), str(SOCKET))
 ANSWERS_WITHIN = 20.0
@@ -46,6 +46,8 @@ class PodProcess:
         self._frozen = False
         self._earlier: list[int] = []
         self._container = ""
+        self._told = False
+        """The keeper has said how it is."""
         self._numbers = itertools.count(1)
         self._answers: dict[int, dict[str, Any]] = {}
 
@@ -58,24 +60,35 @@ class PodProcess:
             self.address = pod.status.pod_ip
             session = self._cluster.execute(self._namespace, self.name, RELAY)
             with self._changed:
-                self._session = session
+                self._session, self._told = session, False
             threading.Thread(target=self._listen, args=(session,), name=f"keeper of {self.name}", daemon=True).start()
             self._log.follow()
 
     def begun(self, *, within: float) -> None:
-        """Return when it has been started at least once. DeploymentError."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._pid or self.exits, timeout=scaled(within)):
-                raise DeploymentError(
-                    f"{self.name} was not started within {scaled(within):g} s: what it needs does not answer"
-                )
+        """Return when it has been started at least once. DeploymentError.
+
+        A container runs before its keeper listens: what was asked too early is asked again.
+        """
+        eventually(
+            lambda: self.running or self.exits,
+            within=within,
+            describe=f"{self.name} was started",
+            error=DeploymentError,
+            interval=0.05,
+            last_seen=lambda: "its keeper waits for etcd and NATS" if self._session else "its keeper does not answer",
+        )
+
+    def await_keeper(self, *, within: float) -> None:
+        """Return when it can be asked, whether or not it has been started. DeploymentError."""
+        eventually(self._heard, within=within, describe=f"the keeper of {self.name} answers", error=DeploymentError)
+
+    def _heard(self) -> bool:
+        self._look()
+        return self._session is not None and self._told
 
     def disconnect(self) -> None:
-        """Ask nothing any more. Safe to call twice."""
+        """Take up nothing any more; what is open ends with the container. Safe to call twice."""
         self._looked_at = float("inf")
-        with suppress(OSError, WebSocketException):
-            if self._session is not None:
-                self._session.close()
         self._log.close()
 
     # The verbs.
@@ -182,7 +195,7 @@ class PodProcess:
             exits = self._earlier + state["exits"]
             if len(exits) > len(self.exits) or state["pid"] != self._pid:
                 self._frozen = False
-            self.exits, self._pid = exits, state["pid"]
+            self.exits, self._pid, self._told = exits, state["pid"], True
             if "id" in said:
                 self._answers[said["id"]] = said
             self._changed.notify_all()
