@@ -188,7 +188,8 @@ def test_it_is_not_begun_before_what_it_needs_answers(cluster: FakeCluster, told
 
     told(SLEEPER, needs=[["http://127.0.0.1:1/"]])
     process = connected(cluster)
-    with pytest.raises(DeploymentError, match=r"worker-0 was not started within 0\.5 s: what it needs does not answer"):
+    said = r"worker-0 was started: not within 0\.5 s; last seen: its keeper waits for etcd and NATS"
+    with pytest.raises(DeploymentError, match=said):
         process.begun(within=0.5)
     with Health() as url:
         told(SLEEPER, needs=[["http://127.0.0.1:1/", url]])
