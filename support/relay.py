@@ -31,13 +31,23 @@ class _Relay:
 
     def __enter__(self) -> None:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        """Listen no more, and let go of what is carried."""
+        self._server.close()
+        carrying = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in carrying:
+            task.cancel()
+        await asyncio.gather(*carrying, return_exceptions=True)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -84,7 +94,7 @@ class Loopback(_Relay):
         async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
             dialled = await asyncio.to_thread(dial)
             dialled.setblocking(False)
-            return await asyncio.open_unix_connection(sock=dialled)
+            return await asyncio.open_connection(sock=dialled)
 
         super().__init__(connect)
         self.address = ""
