@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class PodLog:
     def _keep(self) -> None:
         with suppress(DeploymentError, urllib3.exceptions.HTTPError, OSError, ValueError):
             response = self._open()
-            with self.file.open("ab") as file:
+            with closing(response), self.file.open("ab") as file:
                 for written in response.stream(decode_content=False):
                     file.write(written)
                     file.flush()

@@ -34,7 +34,7 @@ class PodProcess:
 
     def __init__(self, cluster: Cluster, namespace: str, pod: str, log: PodLog) -> None:
         self.name = pod
-        self.exits: list[int] = []
+        self._exits: list[int] = []
         self.address = ""
         """Of its pod, the newest one."""
         self._cluster, self._namespace, self._log = cluster, namespace, log
@@ -56,7 +56,7 @@ class PodProcess:
         with self._connecting:
             container = pod.status.container_statuses[0].container_id
             if container != self._container:  # another keeper, which knows nothing of the ends before
-                self._earlier, self._container = list(self.exits), container
+                self._earlier, self._container = list(self._exits), container
             self.address = pod.status.pod_ip
             session = self._cluster.execute(self._namespace, self.name, RELAY)
             with self._changed:
@@ -140,6 +140,12 @@ class PodProcess:
     # What it is.
 
     @property
+    def exits(self) -> list[int]:
+        """Over all of its containers. One that went with its container, and told nobody how, was killed."""
+        self._look()
+        return self._exits
+
+    @property
     def running(self) -> bool:
         self._look()
         return self._pid is not None
@@ -184,6 +190,8 @@ class PodProcess:
         with suppress(OSError, WebSocketException):
             while line := session.readline_stdout():
                 self._take(json.loads(line))
+        with suppress(OSError, WebSocketException):
+            session.close()
         with self._changed:
             if self._session is session:
                 self._session = None
@@ -193,9 +201,9 @@ class PodProcess:
         with self._changed:
             state = said["state"]
             exits = self._earlier + state["exits"]
-            if len(exits) > len(self.exits) or state["pid"] != self._pid:
+            if len(exits) > len(self._exits) or state["pid"] != self._pid:
                 self._frozen = False
-            self.exits, self._pid, self._told = exits, state["pid"], True
+            self._exits, self._pid, self._told = exits, state["pid"], True
             if "id" in said:
                 self._answers[said["id"]] = said
             self._changed.notify_all()
@@ -214,6 +222,6 @@ class PodProcess:
                 not there or pod.status.container_statuses[0].container_id != self._container
             ):
                 with self._changed:  # it went with its container, and nobody was left to tell how
-                    self.exits, self._pid, self._frozen = [*self.exits, -signal.SIGKILL], None, False
+                    self._exits, self._pid, self._frozen = [*self._exits, -signal.SIGKILL], None, False
             if there:
                 self.connect(pod)
