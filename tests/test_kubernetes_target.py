@@ -35,6 +35,7 @@ from support.kubernetes_target.manifests import RUN  # noqa: E402
 from support.kubernetes_target.run import LASTS, OWNER, ClusterRun  # noqa: E402
 from support.kubernetes_target.target import KubernetesTarget  # noqa: E402
 
+_asking = Cluster()
 PREFIX = "specs-tests"
 SETTINGS = Settings(target="kubernetes", image=IMAGE, namespace=PREFIX)
 SPEC = DeploymentSpec(workers=2, migration_limit=3)
@@ -78,7 +79,7 @@ def deployment(target: KubernetesTarget) -> Iterator[KubernetesDeployment]:
 
 
 def namespaces() -> set[str]:
-    return {one.metadata.name for one in Cluster().core.list_namespace().items}
+    return {one.metadata.name for one in _asking.core.list_namespace().items}
 
 
 def test_a_stream_survives_the_kill_of_its_worker(deployment: KubernetesDeployment) -> None:
