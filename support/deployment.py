@@ -16,18 +16,8 @@ from support.errors import DeploymentError, UsageError
 from support.injection import InjectionService
 from support.metrics import Metrics
 from support.spec import GENERATING, DeploymentSpec, Role
+from support.vitals import Vitals
 from support.waiting import eventually
-
-
-@dataclass(frozen=True)
-class Vitals:
-    """What a component holds now, over all of its processes."""
-
-    rss: int
-    """Bytes of memory."""
-    fds: int
-    """Open file descriptors."""
-    threads: int
 
 
 class Component(ABC):

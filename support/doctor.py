@@ -6,6 +6,7 @@ Standard library only: it must also answer where the set-up cannot get through.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
 import re
@@ -57,7 +58,7 @@ def report(*, as_json: bool = False) -> int:
 
 def examine() -> list[Finding]:
     """Everything, in the order of the table. Each thing is tried, not guessed; nothing is changed."""
-    return [*_namespaces(), *_in_namespaces(), _kernel_log(), *_installed(), *_for_the_report(), _kubernetes()]
+    return [*_namespaces(), *_in_namespaces(), _kernel_log(), *_installed(), *_for_the_report(), *_kubernetes()]
 
 
 def table(findings: Sequence[Finding], *, width: int) -> str:
@@ -235,8 +236,20 @@ def _allure() -> str:
     return version
 
 
-def _kubernetes() -> Finding:
-    """The context of the first file of KUBECONFIG that has one. No server is asked."""
+def _kubernetes() -> list[Finding]:
+    """The context of the first file of KUBECONFIG that has one and, after the set-up, what its cluster allows."""
+    context = _context()
+    if not context.ok or importlib.util.find_spec("kubernetes") is None:
+        return [context]
+    from support.kubernetes_target import allowed
+
+    ok, seen, remedy = allowed.told()
+    without_it = "-D target=kubernetes is not possible"
+    return [context, Finding(name="Kubernetes cluster", ok=ok, seen=seen, without_it=without_it, remedy=remedy)]
+
+
+def _context() -> Finding:
+    """No server is asked."""
     files = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
     found = [context for file in files.split(os.pathsep) if file for context in _contexts(Path(file))]
     return Finding(

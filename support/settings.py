@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from support.errors import UsageError
@@ -33,6 +34,12 @@ class Settings:
     request_plane: Plane = "tcp"
     """What carries requests, where a scenario does not say."""
     dynamo: str = DEFAULT_DYNAMO
+    image: str | None = None
+    """That pods of the Kubernetes target run."""
+    context: str | None = None
+    """Of KUBECONFIG; None: its current one."""
+    namespace: str = field(default_factory=lambda: os.environ.get("DYNAMO_NAMESPACE") or "dynamo-fault-specs")
+    """After which the namespaces that a run makes on a cluster are named."""
     etcd: Path | None = None
     """Folder with etcd and etcdctl; None: the newest of PATH and the installed wheel."""
     fresh: bool = False
@@ -80,6 +87,19 @@ def _flag(key: str, value: str) -> bool:
     return words[value.lower()]
 
 
+def _text_of(key: str, value: str) -> str:
+    if not value or value.split() != [value]:
+        raise UsageError(f"-D {key}={value}: it must be one word")
+    return value
+
+
+def _label(key: str, value: str) -> str:
+    """The name of a namespace and some more must be a label of DNS (RFC 1123), of at most 63 characters."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", value):
+        raise UsageError(f"-D {key}={value}: it must be up to 40 small letters, digits and '-', such as dynamo-specs")
+    return value
+
+
 def _factor(key: str, value: str) -> float:
     try:
         number = float(value)
@@ -118,6 +138,9 @@ _READERS = {
     "engine": _one_of(ENGINES),
     "request_plane": _one_of(PLANES),
     "dynamo": _version,
+    "image": _text_of,
+    "context": _text_of,
+    "namespace": _label,
     "etcd": _existing_folder,
     "fresh": _flag,
     "timeout_scale": _factor,

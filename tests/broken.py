@@ -21,9 +21,9 @@ from unittest.mock import patch
 import httpx
 from behave.__main__ import main as behave
 
+from support.commands import Command, Surroundings, command
 from support.deployment import Component, Deployment
 from support.load.run import LoadRun
-from support.local.commands import Command, Surroundings, command
 from support.local.component import LocalComponent
 from support.local.deployment import LocalDeployment
 from support.local.target import LocalTarget

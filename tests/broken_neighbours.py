@@ -16,7 +16,7 @@ from support.deployment import Component
 from support.faults import Fault, Stage
 from support.faults.noisy_neighbour import NoisyNeighbour
 from support.faults.pause import Pause
-from support.local.model import ModelFolder, write_flawed_model, write_model
+from support.model import ModelFolder, write_flawed_model, write_model
 from tests.broken import BREAKS, main, started_with
 
 

@@ -24,7 +24,8 @@ from injector.agents.xid import XidError
 from injector.fault import Order
 from injector.inventory import Inventory, LocalInventory
 from injector.words import GpuFault, Kind
-from support.local.network import NAMESPACES, BridgedNetwork, Place
+from support.local.network import NAMESPACES, BridgedNetwork
+from support.place import Place
 from support.waiting import eventually
 from tests.in_lab import at_end
 

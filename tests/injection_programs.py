@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from support.local import lab
+from support.process import ends_with_us
 from support.settings import ROOT
 from support.waiting import eventually
 from tests.injected import Ground
@@ -31,7 +31,7 @@ class Program:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                lab.ends_with_us(self._command), cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+                ends_with_us(self._command), cwd=ROOT, stdout=log, stderr=log, start_new_session=True
             )
 
     @property

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from support.deployment import Component, Deployment
-from support.local.deployment import LocalDeployment, names
+from support.kept_deployment import names
+from support.local.deployment import LocalDeployment
 from support.metrics import Metrics, Sample
 from support.spec import DeploymentSpec
 

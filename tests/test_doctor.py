@@ -85,6 +85,6 @@ def test_an_absent_program_is_named_with_its_package(monkeypatch: pytest.MonkeyP
 def test_the_kubernetes_context_is_the_first_of_kubeconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = tmp_path / "config"
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'none'}:{config}")
-    assert not doctor._kubernetes().ok
+    assert not doctor._context().ok
     config.write_text("apiVersion: v1\ncurrent-context: kind-test\n")
-    assert (doctor._kubernetes().ok, doctor._kubernetes().seen) == (True, "kind-test")
+    assert (doctor._context().ok, doctor._context().seen) == (True, "kind-test")

@@ -15,7 +15,7 @@ import pytest
 
 from support.deployment import Component
 from support.errors import FaultError, Unavailable, UsageError
-from support.local.model import give_back, write_flawed_model, write_model
+from support.model import give_back, write_flawed_model, write_model
 from support.spec import MODEL_FLAWS, DeploymentSpec
 from tests.in_lab import in_lab, lab_process, target
 

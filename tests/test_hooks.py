@@ -36,7 +36,7 @@ CUT = "The majority of etcd elects another leader, and the old one falls silent"
         (("-D", "request_plane=udp"), "choose one of tcp, nats"),
         (("-D", "engine=steam"), "choose one of mocker, counting, real"),
         (("-D", "target=moon"), "choose one of local, kubernetes"),
-        (("-D", "target=kubernetes"), "does not exist yet"),
+        (("-D", "target=kubernetes"), "needs -D image=NAME"),
         (("-D", "dynamo=9.9.9"), "Dynamo 9.9.9 is not installed"),
         (("-D", "dynamo=new!"), "it must be a version"),
         (("-D", "etcd=/nowhere"), "there is no such folder"),

@@ -26,15 +26,17 @@ from hamcrest import (
     starts_with,
 )
 
+from support import commands
+from support.commands import Command
 from support.counts import ONGOING_MIGRATIONS, WORKER_CANCELLATIONS
 from support.deployment import Component, Deployment
 from support.errors import DeploymentError, FaultError, NotWithin, Unavailable, UsageError
-from support.local import commands, lab
-from support.local.commands import Command
+from support.local import lab
 from support.local.deployment import LocalDeployment
-from support.local.target import IDLE, LocalTarget
+from support.local.target import LocalTarget
 from support.matchers import complete_answer, counted_answer
 from support.phrases import Ask
+from support.pool import IDLE
 from support.requests import CancellableRequest
 from support.settings import Settings
 from support.spec import PLANES, DeploymentSpec

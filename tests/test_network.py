@@ -14,7 +14,8 @@ from hamcrest import assert_that, contains_string, empty, equal_to, has_length
 
 from support.errors import Unavailable
 from support.local import lab
-from support.local.network import HOSTS, BridgedNetwork, Place, SharedLoopback, network
+from support.local.network import HOSTS, BridgedNetwork, SharedLoopback, network
+from support.place import Place
 from tests.in_lab import in_lab, lab_process
 
 LISTEN = "import socket; s = socket.create_server(('', 2379)); print('up', flush=True); s.accept()[0].sendall(b'{}')"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from support import process as module
 from support.errors import DeploymentError, FaultError
-from support.local import process as module
-from support.local.process import SupervisedProcess
+from support.process import SupervisedProcess
 from support.settings import ROOT
 from support.spec import RestartPolicy
 from support.waiting import eventually
@@ -292,7 +292,7 @@ def test_what_cannot_be_started_at_all(tmp_path: Path) -> None:
 KEEPER = """
 import os, sys
 from pathlib import Path
-from support.local.process import SupervisedProcess
+from support.process import SupervisedProcess
 log = Path(sys.argv[1])
 process = SupervisedProcess("x", ["sleep", "1000"], log=log, environment=dict(os.environ), folder=log.parent)
 process.start()

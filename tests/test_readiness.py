@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from support.local.commands import HTTP
-from support.local.readiness import lacking
+from support.commands import HTTP
+from support.readiness import lacking
 
 
 class Says:

@@ -16,6 +16,13 @@ def test_nothing_given_means_the_defaults() -> None:
     assert Settings().log_dir == ROOT / "reports"
 
 
+def test_the_guides_namespace_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DYNAMO_NAMESPACE", raising=False)
+    assert Settings().namespace == "dynamo-fault-specs"
+    monkeypatch.setenv("DYNAMO_NAMESPACE", "team-a")
+    assert Settings().namespace == "team-a"
+
+
 def test_every_key_is_read(tmp_path: Path) -> None:
     given = {
         "target": "Kubernetes",
@@ -23,6 +30,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "engine": "MOCKER",
         "request_plane": "nats",
         "dynamo": "1.5.0rc1",
+        "image": "registry.example/specs:1",
+        "context": "kind-test",
+        "namespace": "mine",
         "etcd": str(tmp_path),
         "fresh": "yes",
         "timeout_scale": "2.5",
@@ -35,6 +45,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         engine="mocker",
         request_plane="nats",
         dynamo="1.5.0rc1",
+        image="registry.example/specs:1",
+        context="kind-test",
+        namespace="mine",
         etcd=tmp_path,
         fresh=True,
         timeout_scale=2.5,
@@ -56,6 +69,11 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ("dynamo", "", r"^-D dynamo=: it must be a version such as 1\.4\.2$"),
         ("dynamo", "../../bin", r"^-D dynamo=\.\./\.\./bin: it must be a version"),
         ("dynamo", "1..4", r"^-D dynamo=1\.\.4: it must be a version"),
+        ("image", "", r"^-D image=: it must be one word$"),
+        ("context", "a b", r"^-D context=a b: it must be one word$"),
+        ("namespace", "Mine", r"^-D namespace=Mine: it must be up to 40 small letters"),
+        ("namespace", "a" * 41, r"^-D namespace=a+: it must be up to 40"),
+        ("namespace", "a-", r"^-D namespace=a-: it must be"),
         ("etcd", "/nowhere/at/all", r"^-D etcd=/nowhere/at/all: there is no such folder$"),
         ("etcd", " ", r"^-D etcd= is empty: name a folder$"),
         ("fresh", "maybe", r"^-D fresh=maybe: say true or false$"),

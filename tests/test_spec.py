@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.errors import UsageError
-from support.local.deployment import names
+from support.kept_deployment import names
 from support.spec import DeploymentSpec
 
 

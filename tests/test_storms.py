@@ -38,7 +38,7 @@ def test_the_last_worker_that_gave_a_request_up_counts(monkeypatch: pytest.Monke
     def locals_(_: LocalDeployment, *roles: str) -> list[Any]:
         return [SimpleNamespace(logs=lambda log=log: log) for role in roles for log in logs.get(role, [])]
 
-    monkeypatch.setattr(LocalDeployment, "_locals", locals_)
+    monkeypatch.setattr(LocalDeployment, "_kept", locals_)
     assert deployment_of(workers=2).aborted() == {"asked-1": pytest.approx(1795528221.717082, abs=1e-6)}
 
 

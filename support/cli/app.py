@@ -32,9 +32,9 @@ def run(context: typer.Context) -> int:
     Without tags it runs all that this machine can do, without @slow and @wip scenarios; a tag expression such as
     "@migration and @sglang" selects among these, and one that names @slow or @wip gets those too. FEATURES are folders,
     files or FILE:LINE. Settings are target, backend, engine, request_plane, dynamo, etcd, fresh, timeout_scale and
-    log_dir. With -j N scenarios run N at a time, each run in a lab of its own, and those tagged @serial afterwards. The
-    exit status is 0 when every promise was kept, 1 when one was broken or could not be judged, and 2 when
-    nothing could be run as asked.
+    log_dir; with target=kubernetes also image, context and namespace. With -j N scenarios run N at a time, each run in
+    a lab of its own, and those tagged @serial afterwards. The exit status is 0 when every promise was kept, 1 when one
+    was broken or could not be judged, and 2 when nothing could be run as asked.
     """
     from support.cli.specifications import run as run_specifications
 
@@ -134,12 +134,17 @@ def setup(
 def cleanup() -> None:
     """Delete what killed runs have left.
 
-    Only their folders for temporary files are left; the kernel has ended everything else. Every run does it too.
+    On this machine that is their folders for temporary files; the kernel has ended everything else. On the cluster of
+    KUBECONFIG, where that is set: their namespaces, which go by themselves, too, a minute after the run. Every run does
+    it too.
     """
+    import os
+
     from support.local import scratch
 
-    removed = scratch.sweep()
-    for folder in removed:
-        print(f"removed {folder}")
-    if not removed:
-        print("nothing was left over")
+    removed = [f"removed {folder}" for folder in scratch.sweep()]
+    if "KUBECONFIG" in os.environ:
+        from support.kubernetes_target import cluster, run
+
+        removed += [f"deleted the namespace {name} and its own" for name in run.sweep(cluster.Cluster())]
+    print("\n".join(removed) or "nothing was left over")

@@ -17,8 +17,8 @@ from typing import Any
 
 from support.errors import SpecsError, UsageError
 from support.hooks import hold
-from support.local.lab import ends_with_us
 from support.parts import NOTHING, VARIABLE, Part
+from support.process import ends_with_us
 from support.report.html import build
 from support.report.outcome import KNOWN_DEFECT
 from support.report.summary_page import write_summary

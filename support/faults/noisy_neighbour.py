@@ -19,7 +19,7 @@ from pathlib import Path
 from support.deployment import Component, Target
 from support.errors import FaultError
 from support.faults import Fault, Stage, refuse_unknown
-from support.local import lab
+from support.process import ends_with_us
 from support.waiting import eventually
 
 PER_CORE = 16
@@ -57,7 +57,7 @@ class NoisyNeighbour(Fault):
     def inject(self) -> None:
         self._since = time.monotonic()
         self._before = self._waited()
-        command = lab.ends_with_us([sys.executable, "-S", "-c", _BUSY])
+        command = ends_with_us([sys.executable, "-S", "-c", _BUSY])
         for _ in range(self._count):
             self._busy.append(subprocess.Popen(command, start_new_session=True))
 

@@ -1,38 +1,20 @@
-"""A component of a local deployment: a supervised process at a place."""
+"""A component of a local deployment: a process of this machine at a place."""
 
 from __future__ import annotations
 
-import re
-import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import httpx
-
-from support.deployment import Component, Vitals
-from support.errors import DeploymentError
-from support.local.commands import METRICS, UP, Command
-from support.local.network import Place
-from support.local.process import SupervisedProcess
-from support.local.vitals import vitals
-from support.metrics import Metrics, Sample
+from support.commands import Command
+from support.component import KeptComponent
+from support.place import Place
+from support.process import SupervisedProcess
 from support.spec import RestartPolicy, Role
-from support.waiting import eventually
-
-UP_WITHIN = 30.0
-"""Seconds that a component may take to be up by its own account."""
-_asking = httpx.Client(timeout=2, trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
-"""For questions of our own, over plain HTTP: no certificates to load, no connection that outlives its answer."""
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_OWN_ID = re.compile(r'^dynamo_component_\w+\{.*worker_id="([0-9a-f]+)"', re.MULTILINE)
-"""In the metrics of frontends and workers: their own id in discovery, in hexadecimal (1.3.1 to 1.4.2)."""
-_LAST_LINES = 15
 
 
-class LocalComponent(Component):
-    """One process of the deployment, with the verbs that every target has."""
-
-    version = ""
+class LocalComponent(KeptComponent):
+    """It starts as what it was made for."""
 
     def __init__(
         self,
@@ -47,150 +29,18 @@ class LocalComponent(Component):
         folder: Path,
         restart: RestartPolicy,
     ) -> None:
-        self.name, self.role = name, role
+        def at_its_place(version: str) -> Command:
+            told = command(version)
+            return replace(told, argv=[*place.enter, *told.argv], environment=environment | told.environment)
+
+        process = SupervisedProcess(name, [], log=log, environment={}, folder=folder, restart=restart)
+        super().__init__(name, role, process=process, command=at_its_place, version=version, log=log)
         self.place = place
-        self.log = log
-        self._log_from = 0
-        self._command = command
-        self._environment = environment
-        self.version = version
-        self._instance: tuple[int, int | None] = (0, None)
-        self.process = SupervisedProcess(name, [], log=log, environment={}, folder=folder, restart=restart)
-        self._run_as(version)
-
-    def _run_as(self, version: str) -> None:
-        told = self._command(version)
-        self.process.run_next([*self.place.enter, *told.argv], self._environment | told.environment)
-        self.version = version
-
-    def start(self) -> None:
-        self.process.start()
-
-    def kill(self, *, for_good: bool = False) -> None:
-        self.process.kill(for_good=for_good)
-
-    def terminate(self) -> None:
-        self.process.terminate()
-
-    def interrupt(self) -> None:
-        self.process.interrupt()
-
-    def fail_engine(self) -> None:
-        self.process.send(signal.SIGHUP)
-
-    def retire(self) -> None:
-        """Ask it to end, and not to be started again by its policy."""
-        self.process.terminate(for_good=True)
-
-    def pause(self) -> None:
-        self.process.pause()
-
-    def resume(self) -> None:
-        self.process.resume()
-
-    def slow_down(self) -> None:
-        self.process.send(signal.SIGUSR1)
-
-    def speed_up(self) -> None:
-        self.process.send(signal.SIGUSR2)
-
-    def restart(self, *, dynamo: str | None = None) -> None:
-        if dynamo is not None:
-            self._run_as(dynamo)  # first: a policy that starts it again must not start the old one
-        if self.running:
-            self.kill()
-        if not self.running:
-            self.start()
-        self.wait_until_up()
-
-    def stop(self) -> None:
-        """End it for good, when the deployment is taken away."""
-        self.process.stop()
-
-    @property
-    def running(self) -> bool:
-        return self.process.running
-
-    @property
-    def frozen(self) -> bool:
-        return self.process.frozen
-
-    @property
-    def ends(self) -> list[int]:
-        return list(self.process.exits)
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
+        self.run_as(version)
 
     @property
     def address(self) -> str:
         return self.place.address
 
-    def vitals(self) -> Vitals:
-        return vitals(self.pid)
-
-    def casualty(self) -> str | None:
-        """What makes it another one than was started: down, frozen, or started again; None when nothing does."""
-        ends = ", ".join(map(str, self.process.exits))
-        if not self.running:
-            return f"ended (with {ends})"
-        if self.frozen:
-            return "is frozen"
-        return f"ended (with {ends}) and was started again" if ends else None
-
-    def logs(self) -> str:
-        with self.log.open("rb") as file:
-            file.seek(self._log_from)
-            return _COLOUR.sub("", file.read().decode(errors="replace"))
-
-    def forget_logs(self) -> None:
-        """A new scenario begins: what was written so far is not its own."""
-        self._log_from = self.log.stat().st_size if self.log.exists() else 0
-
-    @property
-    def metrics_url(self) -> str:
-        port, path = METRICS[self.role]
-        return f"http://{self.place.at(port)}{path}"
-
-    def metrics(self) -> Metrics:
-        port, path = METRICS[self.role]
-        answer = self.get(port, path)
-        if self.role == "nats":
-            numbers = {key: value for key, value in answer.json().items() if isinstance(value, int | float)}
-            return Metrics([Sample(f"nats_{key}", {}, float(value)) for key, value in numbers.items()], answer.text)
-        return Metrics.parse(answer.text)
-
-    def get(self, port: int, path: str) -> httpx.Response:
-        """Ask it over HTTP. ConnectionError when it does not answer within 2 s or answers with an error."""
-        try:
-            answer = _asking.get(f"http://{self.place.at(port)}{path}")
-            return answer.raise_for_status()
-        except httpx.HTTPError as failure:
-            raise ConnectionError(f"{self.name} does not answer {path}: {failure!r}") from failure
-
-    def instance_id(self) -> int | None:
-        """Its id in discovery, and of its lease, of its present process; None where it tells none. ConnectionError."""
-        pid, known = self._instance
-        if known is None or pid != self.pid:
-            port, path = METRICS[self.role]
-            told = _OWN_ID.search(self.get(port, path).text)
-            self._instance = self.pid, int(told[1], 16) if told else None
-        return self._instance[1]
-
-    def wait_until_up(self) -> None:
-        """Return when it says that it is up. DeploymentError at once when it has ended, with its last lines."""
-        port, path = UP[self.role]
-
-        def is_up() -> bool:
-            self.insist_on_running()
-            return self.get(port, path).is_success
-
-        eventually(is_up, within=UP_WITHIN, describe=f"{self.name} is up", error=DeploymentError, interval=0.02)
-
-    def insist_on_running(self) -> None:
-        """DeploymentError with its last log lines when it has ended."""
-        if not self.running:
-            last = "\n".join(f"    {line}" for line in self.logs().splitlines()[-_LAST_LINES:])
-            ends = ", ".join(map(str, self.process.exits)) or "nothing"
-            raise DeploymentError(f"{self.name} ended (with {ends}) and is not running; its last lines were\n{last}")
+    def at(self, port: int) -> str:
+        return self.place.at(port)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from injector.inventory import Pod
 from injector.places import AGENT_PORT, REGISTRY, SERVICE_PORT
+from support.commands import PORTS
 from support.errors import DeploymentError, Unavailable
 from support.injection import InjectionService
-from support.local.commands import PORTS
 from support.local.component import LocalComponent
 from support.local.network import BridgedNetwork, Network, SharedLoopback
-from support.local.process import SupervisedProcess
+from support.process import SupervisedProcess
 from support.settings import ROOT
 from support.waiting import eventually
 

@@ -10,6 +10,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from support.commands import Programs
 from support.errors import Unavailable
 from support.settings import ROOT
 
@@ -62,6 +63,11 @@ def nats_server() -> tuple[Path, str]:
     if not candidates:
         raise Unavailable("nats-server is missing: './specs setup' installs it")
     return candidates[0], _version(candidates[0], "--version", r": v(\S+)")
+
+
+def programs(etcd_folder: Path | None = None) -> Programs:
+    """All of them. etcd_folder: of the etcd to take."""
+    return Programs(etcd=etcd(etcd_folder)[0], nats_server=nats_server()[0], dynamo=dynamo_python, root=ROOT)
 
 
 def _whole(environment: Path) -> bool:

@@ -18,12 +18,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import NoReturn
 
 from support.errors import Unavailable
+from support.process import ends_with_us
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Passed on to what runs in the lab."""
@@ -83,12 +84,6 @@ def enter(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         status = process.wait()
     os._exit(status if status >= 0 else 128 - status)
-
-
-def ends_with_us(argv: Sequence[str]) -> list[str]:
-    """argv as a command that the kernel kills when the thread that starts it ends, also before it has begun."""
-    begun = '[ "$PPID" = "$0" ] && exec "$@"'  # else we ended before the kernel was told
-    return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", begun, str(os.getpid()), *argv]
 
 
 def first_process(outside: int) -> int:

@@ -12,38 +12,18 @@ import socket
 import subprocess
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from injector.agents import sockets
 from support.errors import Unavailable
 from support.local import lab
+from support.place import Place
 
 HOSTS = Path("/etc/hosts")
 NAMESPACES = Path("/run/netns")
 _SHARED_PORTS = range(20_000, 32_768)
 """Dynamo 1.4.2 reads DYN_SYSTEM_PORT as an i16; below the ephemeral ports no connection takes one before its use."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where one component stands."""
-
-    address: str
-    enter: tuple[str, ...] = ()
-    """Program and arguments that run what follows them there."""
-    ports: dict[int, int] = field(default_factory=dict)
-    """Standard port to the one in use here; a port that is not in it is itself."""
-    namespace: Path | None = None
-    """Of its network, if it has one of its own."""
-
-    def port(self, standard: int) -> int:
-        return self.ports.get(standard, standard)
-
-    def at(self, standard: int) -> str:
-        """address:port of a standard port."""
-        return f"{self.address}:{self.port(standard)}"
 
 
 class Network(ABC):

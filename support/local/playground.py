@@ -17,9 +17,9 @@ from injector.places import SERVICE_PORT
 from support.deployment import Deployment
 from support.errors import DeploymentError, Unavailable, UsageError
 from support.local import lab
-from support.local.relay import Inside, Outside
 from support.local.scratch import PREFIX, Scratch
 from support.local.target import LocalTarget
+from support.relay import Inside, Outside
 from support.settings import Settings
 from support.spec import DeploymentSpec
 from support.waiting import scale_deadlines

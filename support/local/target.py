@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import os
 import platform
-from contextlib import ExitStack
 from pathlib import Path
 
-from support.deployment import Deployment, Target
 from support.errors import Unavailable
 from support.local import installed, lab
 from support.local.deployment import Folders, LocalDeployment
-from support.local.model import write_model
 from support.local.scratch import Scratch, sweep
+from support.model import write_model
+from support.pool import PooledTarget
 from support.settings import Settings
 from support.spec import DeploymentSpec
 
-IDLE = 2
-"""Deployments that wait in the pool at most; the least recently used one goes."""
 _COUNTING_SINCE = (1, 4)
 
 
-class LocalTarget(Target):
+class LocalTarget(PooledTarget[LocalDeployment]):
     """Deployments as processes of this machine, all of one run below one scratch folder."""
 
     name = "local"
 
     def __init__(self, settings: Settings, *, logs: Path) -> None:
+        super().__init__(fresh=settings.fresh)
         installed.dynamo_python(settings.dynamo)  # what is missing is told before anything is made
         installed.etcd(settings.etcd)
         installed.nats_server()
@@ -35,8 +33,6 @@ class LocalTarget(Target):
         self._logs = logs
         self._scratch = Scratch()
         self._model = write_model(self._scratch.path / "model")
-        self._idle: list[LocalDeployment] = []
-        self._busy: list[LocalDeployment] = []
         self._built = 0
 
     def unavailable(self, spec: DeploymentSpec) -> str | None:
@@ -50,25 +46,6 @@ class LocalTarget(Target):
             return str(missing)
         return None
 
-    def deployment(self, spec: DeploymentSpec) -> Deployment:
-        reason = self.unavailable(spec)
-        if reason:
-            raise Unavailable(reason)
-        chosen = self._pooled(spec) or self._new(spec)
-        self._busy.append(chosen)
-        return chosen
-
-    def release(self, deployment: Deployment, *, reuse: bool = True) -> None:
-        assert isinstance(deployment, LocalDeployment)
-        self._busy.remove(deployment)
-        if not reuse or self._settings.fresh or deployment.ailments():
-            deployment.close()
-            return
-        self._idle.append(deployment)
-        for surplus in self._idle[:-IDLE]:
-            self._idle.remove(surplus)
-            surplus.close()
-
     def facts(self) -> dict[str, str]:
         return {
             "Dynamo": self._settings.dynamo,
@@ -80,20 +57,10 @@ class LocalTarget(Target):
         }
 
     def close(self) -> None:
-        with ExitStack() as closing:  # one that cannot be ended keeps none of the others up
-            closing.callback(self._scratch.close)
-            for deployment in [*self._busy, *self._idle]:
-                closing.callback(deployment.close)
-            self._busy, self._idle = [], []
-
-    def _pooled(self, spec: DeploymentSpec) -> LocalDeployment | None:
-        for deployment in [one for one in self._idle if one.spec == spec]:
-            self._idle.remove(deployment)
-            if not deployment.ailments():
-                deployment.forget()
-                return deployment
-            deployment.close()
-        return None
+        try:
+            super().close()
+        finally:
+            self._scratch.close()
 
     def _new(self, spec: DeploymentSpec) -> LocalDeployment:
         self._built += 1

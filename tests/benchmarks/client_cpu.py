@@ -39,7 +39,7 @@ import uvloop
 import support.requests
 from support.load.exchange import Asked, exchange
 from support.load.transport import LoadTransport
-from support.local.model import MODEL_NAME, write_model
+from support.model import MODEL_NAME, write_model
 from tests.benchmarks.server_process import ServerProcess
 
 PACE = 0.005  # seconds between two chunks of one stream

@@ -29,12 +29,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.commands import HTTP, PORTS, UP, Surroundings, command
+from support.kept_deployment import names
 from support.local import installed, lab
-from support.local.commands import HTTP, PORTS, UP, Surroundings, command
-from support.local.deployment import _environment, names
-from support.local.model import MODEL_NAME, write_model
-from support.local.network import BridgedNetwork, Place
+from support.local.deployment import _environment
+from support.local.network import BridgedNetwork
 from support.local.target import LocalTarget
+from support.model import MODEL_NAME, write_model
+from support.place import Place
 from support.settings import Settings
 from support.setup.programs import add_system_programs_to_path
 from support.spec import ENGINES, DeploymentSpec, Role
@@ -147,8 +149,7 @@ class Bare:
             places=places,
             model=self._model,
             data=folder,
-            etcd=installed.etcd()[0],
-            nats_server=installed.nats_server()[0],
+            programs=installed.programs(),
         )
 
     def _measured(self, around: Surroundings, folder: Path) -> Cost:

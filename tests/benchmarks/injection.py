@@ -26,7 +26,7 @@ import numpy as np
 from injector.agents.processes import STOPPED
 from injector.agents.sockets import socket_in
 from support.local import lab
-from support.local.vitals import vitals
+from support.vitals import vitals
 from tests.injected import PORT, Ground, ground
 from tests.injection_programs import Programs, programs
 

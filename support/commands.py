@@ -1,14 +1,13 @@
-"""What each component of a local deployment runs: command line, environment, ports, and how it says that it is up."""
+"""What each component of a deployment runs: command line, environment, ports, and how it says that it is up."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.local import installed
-from support.local.model import MODEL_NAME, OTHER_MODEL_NAME, ModelFolder
-from support.local.network import Place
-from support.settings import ROOT
+from support.model import MODEL_NAME, OTHER_MODEL_NAME, ModelFolder
+from support.place import Place
 from support.spec import DeploymentSpec, Role, Serving
 
 HTTP, SYSTEM = 8000, 9090
@@ -51,7 +50,7 @@ LOG = "info,dynamo_llm::http::service::service_v2=warn"
 """Without a line for every scrape and readiness question; each request still has its "received" and "completed"."""
 _MOCKER_TOKENS_PER_SECOND = 100
 """Of one request at --speedup-ratio 1, about; it varies with engine type and load."""
-_ENGINES = Path(__file__).parent.parent / "engines"
+_ENGINES = "support/engines"
 _SERVED: dict[Serving, str] = {"engine-kit": "counting.py", "backend": "as_backends.py"}
 _MODE = {"worker": "agg", "prefill": "prefill", "decode": "decode"}
 
@@ -65,6 +64,18 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Programs:
+    """Where what commands run is, on the machine or in the image where they run."""
+
+    etcd: Path
+    nats_server: Path
+    dynamo: Callable[[str], Path]
+    """The interpreter that has a version of Dynamo. Unavailable when that is not installed."""
+    root: Path
+    """This project: the folder that holds support/."""
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """What commands need to know of their deployment."""
 
@@ -74,8 +85,7 @@ class Surroundings:
     model: ModelFolder
     data: Path
     """Folder for the data of etcd and NATS."""
-    etcd: Path
-    nats_server: Path
+    programs: Programs
     joins: bool = False
     """An etcd member joins a cluster that is there."""
 
@@ -96,9 +106,9 @@ def _etcd(name: str, role: Role, around: Surroundings) -> Command:
     options = {
         "name": name,
         "data-dir": str(around.data / name),
-        "listen-client-urls": client,
+        "listen-client-urls": f"http://{place.bound(ETCD_CLIENT)}",
         "advertise-client-urls": client,
-        "listen-peer-urls": peer,
+        "listen-peer-urls": f"http://{place.bound(ETCD_PEER)}",
         "initial-advertise-peer-urls": peer,
         "initial-cluster": members,
         "initial-cluster-state": "existing" if around.joins else "new",
@@ -110,14 +120,21 @@ def _etcd(name: str, role: Role, around: Surroundings) -> Command:
         options |= {"heartbeat-interval": str(election // 10), "election-timeout": str(election)}
     if around.spec.etcd_quota_mb:
         options |= {"quota-backend-bytes": str(around.spec.etcd_quota_mb << 20)}
-    return Command([str(around.etcd), *(f"--{option}={value}" for option, value in options.items())])
+    return Command([str(around.programs.etcd), *(f"--{option}={value}" for option, value in options.items())])
 
 
 def _nats(name: str, role: Role, around: Surroundings) -> Command:
     place = around.places[name]
-    ports = ["-a", place.address, "-p", str(place.port(NATS_CLIENT)), "-m", str(place.port(NATS_MONITOR))]
+    ports = [
+        "-a",
+        place.listens or place.address,
+        "-p",
+        str(place.port(NATS_CLIENT)),
+        "-m",
+        str(place.port(NATS_MONITOR)),
+    ]
     store = ["--jetstream", "--store_dir", str(around.data / name)]
-    return Command([str(around.nats_server), *ports, *store])
+    return Command([str(around.programs.nats_server), *ports, *store])
 
 
 def _frontend(name: str, role: Role, around: Surroundings) -> Command:
@@ -125,7 +142,7 @@ def _frontend(name: str, role: Role, around: Surroundings) -> Command:
     # One that serves KServe listens for it on the port called "http", and for metrics on one of its own.
     grpc = ["--kserve-grpc-server", "--grpc-metrics-port", str(place.port(HTTP))] if spec.kserve else []
     options = [
-        *("--http-host", "0.0.0.0" if place.enter else place.address),
+        *("--http-host", place.address if place.shared else "0.0.0.0"),
         *("--http-port", str(place.port(GRPC if spec.kserve else HTTP)), *grpc),
         *("--request-plane", spec.request_plane),
         *("--router-mode", spec.router_mode),
@@ -137,14 +154,14 @@ def _frontend(name: str, role: Role, around: Surroundings) -> Command:
         options += ["--enable-anthropic-api"]
     if spec.prefill:
         options += ["--enforce-disagg"]  # 1.4.2 ignores it: readiness follows from the roles that are registered
-    python = installed.dynamo_python(spec.dynamo)
-    return Command([str(python), "-m", "dynamo.frontend", *options], _dynamo(name, around))
+    python = str(around.programs.dynamo(spec.dynamo))
+    return Command([python, "-m", "dynamo.frontend", *options], _dynamo(name, around))
 
 
 def _worker(name: str, role: Role, around: Surroundings) -> Command:
     spec = around.spec
     environment = _dynamo(name, around) | {"DYN_SYSTEM_PORT": str(around.places[name].port(SYSTEM))}
-    python = str(installed.dynamo_python(spec.dynamo))
+    python = str(around.programs.dynamo(spec.dynamo))
     other = name.startswith(f"{spec.backend}-{OTHER}")
     common = [
         *("--model-path", str(around.model.snapshot), "--model-name", OTHER_MODEL_NAME if other else MODEL_NAME),
@@ -158,8 +175,9 @@ def _worker(name: str, role: Role, around: Surroundings) -> Command:
             *("--seconds-to-stop", str(spec.seconds_to_stop)),
             *("--seconds-to-begin", str(spec.seconds_to_hand_over if role == "decode" else spec.seconds_to_prefill)),
         ]
-        program = _ENGINES / _SERVED[spec.serving]
-        return Command([python, str(program), *common, *engine], environment | {"PYTHONPATH": str(ROOT)})
+        root = around.programs.root
+        program = root / _ENGINES / _SERVED[spec.serving]
+        return Command([python, str(program), *common, *engine], environment | {"PYTHONPATH": str(root)})
     engine = [
         *("--engine-type", spec.backend, "--speedup-ratio", f"{spec.tokens_per_second / _MOCKER_TOKENS_PER_SECOND:g}"),
         *("--max-num-seqs", str(spec.slots), "--num-gpu-blocks-override", str(spec.blocks)),
@@ -181,7 +199,7 @@ def _dynamo(name: str, around: Surroundings) -> dict[str, str]:
         "DYN_HEALTH_CHECK_ENABLED": str(spec.canary_health_checks).lower(),
         "DYN_SDK_DISABLE_ANSI_LOGGING": "1",
         "DYN_LOG": LOG,
-        **({} if place.enter else shared),
+        **(shared if place.shared else {}),
         **{name: str(value) for name, value in _limits(spec).items() if value is not None},
         **dict(spec.environment),
     }

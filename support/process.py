@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from support.errors import DeploymentError, FaultError, NotWithin
-from support.local import lab
 from support.spec import RestartPolicy
+from support.vitals import Vitals, vitals
 from support.waiting import eventually
 
 FIRST_BACK_OFF = 1.0
@@ -44,7 +44,7 @@ class SupervisedProcess:
         self.name = name
         self.exits: list[int] = []
         """Status of each end so far, negative for a signal."""
-        self._argv = lab.ends_with_us(argv)
+        self._argv = ends_with_us(argv)
         self._log = log
         self._environment = dict(environment)
         self._folder = folder
@@ -62,8 +62,18 @@ class SupervisedProcess:
     def run_next(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         """What its next start runs."""
         with self._changed:
-            self._argv = lab.ends_with_us(argv)
+            self._argv = ends_with_us(argv)
             self._environment = dict(environment)
+
+    def follow(self, restart: RestartPolicy) -> None:
+        """Start it again, or not, by this policy from now on."""
+        with self._changed:
+            self._restart = restart
+
+    def await_change(self, seen: Callable[[], object]) -> None:
+        """Return when that is true; it is looked at whenever the process has started or ended."""
+        with self._changed:
+            self._changed.wait_for(seen)
 
     def start(self) -> None:
         """Start it, also before its back-off is over, and return when there is, or was, a process.
@@ -160,6 +170,10 @@ class SupervisedProcess:
         process = self._process
         return process is not None and "T" in _states(process.pid)
 
+    def vitals(self) -> Vitals:
+        """What it and what it has started hold now. DeploymentError when it is not running."""
+        return vitals(self.pid)
+
     def ended(self, *, within: float) -> int:
         """The status of its next end, or its last one if it has already ended for good; NotWithin otherwise."""
         eventually(lambda: not self.running, within=within, describe=f"{self.name} ends")
@@ -232,6 +246,12 @@ class SupervisedProcess:
             cwd=self._folder,
             start_new_session=True,
         )
+
+
+def ends_with_us(argv: Sequence[str]) -> list[str]:
+    """argv as a command that the kernel kills when the thread that starts it ends, also before it has begun."""
+    begun = '[ "$PPID" = "$0" ] && exec "$@"'  # else we ended before the kernel was told
+    return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", begun, str(os.getpid()), *argv]
 
 
 def _states(pid: int) -> set[str]:

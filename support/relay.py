@@ -1,12 +1,13 @@
-"""A way into the lab from outside: a port of the machine's loopback, carried over a unix socket.
+"""Ways to what cannot be reached: ports of the machine's loopback, whose connections are carried to somewhere else.
 
 The lab's network is cut off from the machine's. A unix socket is a file, so both sides can reach it: `Outside` listens
-on a port out there, `Inside` connects to an address in here.
+on a port out there, `Inside` connects to an address in here. `Loopback` goes by whatever its dialling brings.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,13 +31,23 @@ class _Relay:
 
     def __enter__(self) -> None:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        """Listen no more, and let go of what is carried."""
+        self._server.close()
+        carrying = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in carrying:
+            task.cancel()
+        await asyncio.gather(*carrying, return_exceptions=True)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -74,6 +85,25 @@ class Inside(_Relay):
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_unix_server(self._carry, str(self._socket))
+
+
+class Loopback(_Relay):
+    """Listens on a free port of 127.0.0.1 and carries to the socket that `dial` brings (in a thread; OSError)."""
+
+    def __init__(self, dial: Callable[[], socket.socket]) -> None:
+        async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            dialled = await asyncio.to_thread(dial)
+            dialled.setblocking(False)
+            return await asyncio.open_connection(sock=dialled)
+
+        super().__init__(connect)
+        self.address = ""
+        """address:port, when it is entered."""
+
+    async def _listen(self) -> asyncio.Server:
+        server = await asyncio.start_server(self._carry, "127.0.0.1", 0, backlog=512)
+        self.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        return server
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

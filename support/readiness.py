@@ -7,8 +7,8 @@ from typing import Protocol
 
 import httpx
 
+from support.commands import HTTP
 from support.deployment import Instance
-from support.local.commands import HTTP
 
 
 class Frontend(Protocol):

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,11 @@ class ModelFolder:
 
     cache: Path
     snapshot: Path
+
+    @classmethod
+    def below(cls, cache: Path) -> ModelFolder:
+        """As `write_model` lays it out below `cache`."""
+        return cls(cache, cache / "hub" / f"models--{MODEL_NAME.replace('/', '--')}" / "snapshots" / _REVISION)
 
 
 def write_flawed_model(cache: Path, flaw: str) -> ModelFolder:
@@ -87,14 +93,14 @@ def _mounted() -> list[str]:
 
 def write_model(cache: Path) -> ModelFolder:
     """Write the model below `cache`."""
-    repository = cache / "hub" / f"models--{MODEL_NAME.replace('/', '--')}"
-    snapshot = repository / "snapshots" / _REVISION
+    model = ModelFolder.below(cache)
+    snapshot, repository = model.snapshot, model.snapshot.parents[1]
     snapshot.mkdir(parents=True, exist_ok=True)
     (repository / "refs").mkdir(exist_ok=True)
     (repository / "refs" / "main").write_text(_REVISION)
     for name, content in _files().items():
         (snapshot / name).write_text(json.dumps(content, indent=1 if name != "tokenizer.json" else None))
-    return ModelFolder(cache, snapshot)
+    return model
 
 
 def _files() -> dict[str, object]:
@@ -154,3 +160,7 @@ def _tokenizer() -> dict[str, object]:
         "decoder": None,
         "model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {word: i for i, word in enumerate(words)}},
     }
+
+
+if __name__ == "__main__":
+    write_model(Path(sys.argv[1]))

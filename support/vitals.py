@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from support.deployment import Vitals
 from support.errors import DeploymentError
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """What a component holds now, over all of its processes."""
+
+    rss: int
+    """Bytes of memory."""
+    fds: int
+    """Open file descriptors."""
+    threads: int
 
 
 def vitals(pid: int) -> Vitals:

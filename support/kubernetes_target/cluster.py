@@ -1,0 +1,256 @@
+"""The API server of one context: the one place that owns a client, and that says what went wrong in one sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.stream import portforward, stream
+from kubernetes.watch import Watch
+from websocket import WebSocketException
+
+from support.errors import DeploymentError, Unavailable
+from support.waiting import scaled
+
+ANSWERS_WITHIN = 15.0
+"""Seconds for one question to the API server."""
+CONTAINER = "main"
+"""Name of a pod's one container, as Dynamo's operator calls it."""
+PROTECTED = ("default", "kube-system", "kube-public", "kube-node-lease")
+MERGES = "application/merge-patch+json"
+_MAY_NOT = re.compile(
+    r'User "(?P<user>.*?)" cannot (?P<verb>\S+) resource "(?P<resource>.*?)" in API group ".*?" (?P<where>.*)'
+)
+Manifest = dict[str, Any]
+"""As in YAML."""
+
+
+class Cluster:
+    """What is asked of the API server. Every method raises DeploymentError when it does not answer, or refuses."""
+
+    def __init__(self, context: str | None = None) -> None:
+        """context: of KUBECONFIG; None: its current one. Unavailable when there is none."""
+        configuration = client.Configuration()
+        try:
+            self.context = context or str(config.list_kube_config_contexts()[1]["name"])
+            config.load_kube_config(context=self.context, client_configuration=configuration)
+        except (ConfigException, KeyError, TypeError) as problem:
+            raise Unavailable(
+                f"no Kubernetes context {context or ''} can be used ({problem}): "
+                "set KUBECONFIG to a file that has one, and -D context to its name"
+            ) from None
+        configuration.retries = urllib3.Retry(0)
+        configuration.connection_pool_maxsize = 64
+        self.host = str(configuration.host)
+        api = client.ApiClient(configuration)
+        # By the client's types every field of every object may be absent; a server leaves none of those out used here.
+        self.core: Any = client.CoreV1Api(api)
+        self._apps: Any = client.AppsV1Api(api)
+        self._batch: Any = client.BatchV1Api(api)
+        self._rbac: Any = client.RbacAuthorizationV1Api(api)
+        self._leases: Any = client.CoordinationV1Api(api)
+        self._access: Any = client.AuthorizationV1Api(api)
+        self._upgraded: Any = client.CoreV1Api(client.ApiClient(configuration))
+        self._upgrading = threading.Lock()  # `stream` changes its client while it connects
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Turn what the client raises into a DeploymentError of one sentence."""
+        try:
+            yield
+        except ApiException as refused:
+            raise DeploymentError(self._explained(refused)) from refused
+        except (urllib3.exceptions.HTTPError, WebSocketException, OSError) as failure:
+            raise DeploymentError(
+                f"the cluster of the context {self.context} does not answer at {self.host} "
+                f"({type(failure).__name__}): see whether it is up, and whether KUBECONFIG means it"
+            ) from failure
+
+    def version(self) -> str:
+        with self.asked():
+            return str(client.VersionApi(self.core.api_client).get_code(_request_timeout=ANSWERS_WITHIN).git_version)
+
+    def nodes(self) -> list[Any]:
+        with self.asked():
+            return list(self.core.list_node(_request_timeout=ANSWERS_WITHIN).items)
+
+    def may(self, verb: str, resource: str, *, group: str = "", subresource: str = "") -> bool:
+        """Whether this user may, in any namespace."""
+        attributes = {"verb": verb, "resource": resource, "group": group, "subresource": subresource}
+        review = client.V1SelfSubjectAccessReview.from_dict({"spec": {"resourceAttributes": attributes}})
+        with self.asked():
+            answer = self._access.create_self_subject_access_review(review, _request_timeout=ANSWERS_WITHIN)
+        return bool(answer.status.allowed)
+
+    def make(self, manifest: Manifest) -> Any:
+        """Create what the manifest describes, and return it as the server has it."""
+        kind, namespace = manifest["kind"], manifest["metadata"].get("namespace")
+        body = getattr(client, f"V1{kind}").from_dict(manifest)
+        with self.asked():
+            if namespace is None:
+                return self.core.create_namespace(body, _request_timeout=ANSWERS_WITHIN)
+            return self._makers()[kind](namespace, body, _request_timeout=ANSWERS_WITHIN)
+
+    def _makers(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "ConfigMap": self.core.create_namespaced_config_map,
+            "Service": self.core.create_namespaced_service,
+            "ServiceAccount": self.core.create_namespaced_service_account,
+            "StatefulSet": self._apps.create_namespaced_stateful_set,
+            "Job": self._batch.create_namespaced_job,
+            "Role": self._rbac.create_namespaced_role,
+            "RoleBinding": self._rbac.create_namespaced_role_binding,
+            "Lease": self._leases.create_namespaced_lease,
+        }
+
+    def patch(self, manifest: Manifest) -> None:
+        """Change a ConfigMap, StatefulSet or Lease to what the manifest says of it."""
+        name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
+        patches: dict[str, Callable[..., Any]] = {
+            "ConfigMap": self.core.patch_namespaced_config_map,
+            "StatefulSet": self._apps.patch_namespaced_stateful_set,
+            "Lease": self._leases.patch_namespaced_lease,
+        }
+        with self.asked():
+            patches[manifest["kind"]](name, namespace, manifest, _content_type=MERGES, _request_timeout=ANSWERS_WITHIN)
+
+    def namespaces(self, label: str) -> list[Any]:
+        """Those with that label ("key" or "key=value")."""
+        with self.asked():
+            return list(self.core.list_namespace(label_selector=label, _request_timeout=ANSWERS_WITHIN).items)
+
+    def lease(self, namespace: str, name: str) -> Any:
+        """None when there is none."""
+        with self.asked(), _absent():
+            return self._leases.read_namespaced_lease(name, namespace, _request_timeout=ANSWERS_WITHIN)
+        return None
+
+    def delete_namespace(self, name: str, *, grace: int | None = None) -> None:
+        """Begin to, and return; no error when it is gone. grace: seconds for its pods; None: what they ask for."""
+        with self.asked():
+            with _absent():
+                self.core.delete_namespace(name, _request_timeout=ANSWERS_WITHIN)
+            if grace is not None:
+                with _absent():
+                    self.core.delete_collection_namespaced_pod(
+                        name, grace_period_seconds=grace, _request_timeout=ANSWERS_WITHIN
+                    )
+
+    def await_gone(self, label: str, *, within: float) -> list[str]:
+        """Wait until no namespace has that label; returns the names of those that still have it."""
+        there = {one.metadata.name for one in self.namespaces(label)}
+        for kind, namespace in self._watched(self.core.list_namespace, within, label_selector=label):
+            (there.discard if kind == "DELETED" else there.add)(namespace.metadata.name)
+            if not there:
+                break
+        return sorted(one.metadata.name for one in self.namespaces(label)) if there else []
+
+    def pod(self, namespace: str, name: str) -> Any:
+        """None when there is none."""
+        with self.asked(), _absent():
+            return self.core.read_namespaced_pod(name, namespace, _request_timeout=ANSWERS_WITHIN)
+        return None
+
+    def delete_pod(self, namespace: str, name: str, *, grace: int | None) -> None:
+        """grace: seconds; 0 forces it; None: what the pod asks for."""
+        with self.asked():
+            self.core.delete_namespaced_pod(
+                name, namespace, grace_period_seconds=grace, _request_timeout=ANSWERS_WITHIN
+            )
+
+    def await_pods(self, namespace: str, seen: Callable[[dict[str, Any]], bool], *, within: float) -> dict[str, Any]:
+        """Watch the namespace's pods until `seen` of them, by name, is true; or the time (scaled) is up. Returns them.
+
+        `seen` may raise what it finds wrong.
+        """
+        with self.asked():
+            listed = self.core.list_namespaced_pod(namespace, _request_timeout=ANSWERS_WITHIN)
+        pods: dict[str, Any] = {pod.metadata.name: pod for pod in listed.items}
+        if seen(pods):
+            return pods
+        since = listed.metadata.resource_version
+        watched = self._watched(self.core.list_namespaced_pod, within, namespace=namespace, resource_version=since)
+        for kind, pod in watched:
+            if kind == "DELETED":
+                pods.pop(pod.metadata.name, None)
+            else:
+                pods[pod.metadata.name] = pod
+            if seen(pods):
+                break
+        return pods
+
+    def warnings(self, namespace: str) -> list[str]:
+        """What the cluster warns of there, the newest last, each once."""
+        with self.asked():
+            events = self.core.list_namespaced_event(namespace, _request_timeout=ANSWERS_WITHIN).items
+        said = [f"{one.involved_object.name}: {one.message}" for one in events if one.type == "Warning"]
+        return list(dict.fromkeys(said))
+
+    def log(self, namespace: str, pod: str) -> Any:
+        """An open response that streams what the pod's container has written and writes."""
+        with self.asked():
+            return self.core.read_namespaced_pod_log(
+                pod, namespace, container=CONTAINER, follow=True, _preload_content=False
+            )
+
+    def execute(self, namespace: str, pod: str, argv: Sequence[str]) -> Any:
+        """An open session with a program in the pod's container (kubernetes.stream.ws_client.WSClient)."""
+        with self.asked(), self._upgrading:
+            return stream(
+                self._upgraded.connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                container=CONTAINER,
+                command=list(argv),
+                stdin=True,
+                stdout=True,
+                stderr=True,
+                tty=False,
+                _preload_content=False,
+            )
+
+    def forward(self, namespace: str, pod: str, port: int) -> socket.socket:
+        """A connection to a port of a pod by way of the API server."""
+        with self.asked(), self._upgrading:
+            forwarding = portforward(
+                self._upgraded.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
+            )
+            connection: socket.socket = forwarding.socket(port).dup()
+            return connection
+
+    def _watched(self, listing: Callable[..., Any], within: float, **which: Any) -> Iterator[tuple[str, Any]]:
+        watching, seconds = Watch(), max(round(scaled(within)), 1)
+        with self.asked():
+            for event in watching.stream(listing, timeout_seconds=seconds, _request_timeout=seconds + 5.0, **which):
+                yield event["type"], event["object"]
+
+    def _explained(self, refused: ApiException) -> str:
+        said = str(refused.reason)
+        with suppress(ValueError, TypeError):
+            said = str(json.loads(refused.body or "")["message"])
+        if found := _MAY_NOT.search(said):
+            told = found.groupdict()
+            return (
+                f"the context {self.context} may not {told['verb']} {told['resource']} {told['where']}: "
+                f"give {told['user']} that right, or choose another with -D context"
+            )
+        return f"the cluster of the context {self.context} refuses: {said}"
+
+
+@contextmanager
+def _absent() -> Iterator[None]:
+    """What is not there is no error."""
+    try:
+        yield
+    except ApiException as refused:
+        if refused.status != 404:
+            raise

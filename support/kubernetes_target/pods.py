@@ -1,0 +1,43 @@
+"""What a pod's status says, in words: whether its container runs, and why it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HOPELESS = (
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImagePullBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "CrashLoopBackOff",
+)
+"""Reasons for which a container waits, and that do not go away by themselves."""
+
+
+def container_runs(pod: Any) -> bool:
+    """Its container runs, it has an address, and it is not being deleted. pod: V1Pod, or None for one that is gone."""
+    if pod is None or pod.metadata.deletion_timestamp or not pod.status.pod_ip or not pod.status.container_statuses:
+        return False
+    return bool(pod.status.container_statuses[0].state.running)
+
+
+def hopeless(pod: Any) -> str | None:
+    """Why its container will not run, in a clause; None while it may."""
+    for status in pod.status.container_statuses or []:
+        waiting = status.state.waiting
+        if waiting and waiting.reason in HOPELESS:
+            if "Image" in waiting.reason:
+                return f"its image {status.image} cannot be had on {pod.spec.node_name} ({waiting.reason})"
+            return f"its container does not start ({waiting.reason}: {waiting.message})"
+    return None
+
+
+def waits_for(pod: Any) -> str:
+    """What a pod whose container does not run yet waits for, in a clause."""
+    for condition in pod.status.conditions or []:
+        if condition.type == "PodScheduled" and condition.status != "True":
+            return f"no node takes it: {condition.message}"
+    waiting = [status.state.waiting for status in pod.status.container_statuses or [] if status.state.waiting]
+    return f"its container is {waiting[0].reason}" if waiting else f"it is {pod.status.phase}"

@@ -1,0 +1,173 @@
+"""A run on a cluster: a namespace that owns all others of the run, a lease that says it lives, and a reaper."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from support.errors import DeploymentError, Unavailable
+from support.kubernetes_target.cluster import CONTAINER, PROTECTED, Cluster, Manifest
+from support.kubernetes_target.in_image import digest
+from support.kubernetes_target.manifests import RUN
+from support.kubernetes_target.pods import container_runs, hopeless, waits_for
+from support.kubernetes_target.reaper import LEASE
+from support.settings import ROOT
+
+OWNER = "dynamo-fault-specs/owner"
+"""Label of a run's own namespace."""
+LASTS = 60
+"""Seconds that a lease lasts: so long after the death of a run, and a little, all of it goes."""
+RENEWED_EVERY = 10.0
+STARTS_WITHIN = 120.0
+"""Seconds for the reaper's pod, which may be the first on its node that needs the image."""
+GONE_WITHIN = 90.0
+_REAPER = "reaper"
+
+
+class ClusterRun:
+    """From its constructor to `close`, or to its lease's end."""
+
+    def __init__(self, cluster: Cluster, *, prefix: str, image: str) -> None:
+        """prefix: of the names of its namespaces. Unavailable for an image that cannot be used."""
+        if prefix in PROTECTED:
+            raise Unavailable(f"{prefix} is the cluster's own: choose another -D namespace to name ours after")
+        self._cluster, self._image = cluster, image
+        self._over = threading.Event()
+        self.name = f"{prefix}-{secrets.token_hex(4)}"
+        self.namespace = cluster.make(_own_namespace(self.name))
+        self._renewer = threading.Thread(target=self._renew, name="lease of the run", daemon=True)
+        try:
+            for manifest in (_lease(self.name), *_reaper(self.name, image)):
+                cluster.make(manifest)
+            self._renewer.start()
+            self.dynamo = self._usable(self._awaited_reaper())
+            """Versions of Dynamo that the image has."""
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Delete all of it, and return when it is gone. DeploymentError when it is not. Safe to call twice."""
+        self._over.set()
+        for one in self._cluster.namespaces(f"{RUN}={self.name}"):
+            self._cluster.delete_namespace(one.metadata.name, grace=1)
+        if left := self._cluster.await_gone(f"{RUN}={self.name}", within=GONE_WITHIN):
+            raise DeploymentError(
+                f"the namespaces {', '.join(left)} were deleted and are still there after {GONE_WITHIN:g} s: "
+                "'kubectl describe namespace' says what they wait for"
+            )
+
+    def _renew(self) -> None:
+        while not self._over.wait(RENEWED_EVERY):
+            with suppress(DeploymentError):  # the next time may be better; the reaper waits for as long as it is away
+                self._cluster.patch(_lease(self.name))
+
+    def _awaited_reaper(self) -> Any:
+        def runs(pods: dict[str, Any]) -> bool:
+            for pod in pods.values():
+                if reason := hopeless(pod):
+                    raise Unavailable(f"{reason}: see that -D image names one that every node has or can pull")
+            return any(container_runs(pod) for pod in pods.values())
+
+        pods = self._cluster.await_pods(self.name, runs, within=STARTS_WITHIN)
+        if not runs(pods):
+            why = "; ".join([*(waits_for(pod) for pod in pods.values()), *self._cluster.warnings(self.name)[-1:]])
+            raise Unavailable(f"no pod starts on the cluster within {STARTS_WITHIN:g} s: {why or 'nobody says why'}")
+        return next(iter(pods.values()))
+
+    def _usable(self, reaper: Any) -> list[str]:
+        """Versions of Dynamo of the image, which is the reaper's too. Unavailable when it is not of this project."""
+        with self._cluster.asked():
+            log = self._cluster.log(self.name, reaper.metadata.name)
+            first = next(iter(log), b"")
+            log.close()
+        try:
+            told = json.loads(first)
+        except ValueError:
+            raise Unavailable(
+                f"the image {self._image} is not one of this project (it said {first[:80]!r}): build it as README says"
+            ) from None
+        if told["digest"] != digest(ROOT):
+            raise Unavailable(f"the image {self._image} was built from another state of this project: build it anew")
+        versions: list[str] = told["dynamo"]
+        return versions
+
+
+def sweep(cluster: Cluster) -> list[str]:
+    """Delete what dead runs have left and no reaper has taken yet; returns the names of their namespaces."""
+    found = []
+    for one in cluster.namespaces(OWNER):
+        name = one.metadata.name
+        if one.status.phase == "Terminating" or not _dead(cluster, one):
+            continue
+        for owned in cluster.namespaces(f"{RUN}={name}"):
+            cluster.delete_namespace(owned.metadata.name, grace=1)
+        found.append(name)
+    return found
+
+
+def _dead(cluster: Cluster, namespace: Any) -> bool:
+    lease = cluster.lease(namespace.metadata.name, LEASE)
+    heard = lease.spec.renew_time if lease else namespace.metadata.creation_timestamp
+    return bool(datetime.now(UTC) - heard > timedelta(seconds=2 * LASTS))
+
+
+def _own_namespace(name: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {OWNER: "true", RUN: name}}}
+
+
+def _lease(run: str) -> Manifest:
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    holder = f"{socket.gethostname()}/{os.getpid()}"
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": LEASE, "namespace": run},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": LASTS, "renewTime": now},
+    }
+
+
+def _reaper(run: str, image: str) -> list[Manifest]:
+    """The only namespaced right of its kind: deleting a namespace is asked inside of it (RBAC, "namespaces")."""
+    metadata = {"name": _REAPER, "namespace": run}
+    rules = [
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [LEASE], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [run], "verbs": ["delete"]},
+    ]
+    rbac = "rbac.authorization.k8s.io"
+    pod = {
+        "serviceAccountName": _REAPER,
+        "restartPolicy": "OnFailure",
+        "terminationGracePeriodSeconds": 1,
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": image,
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["python3", "-m", "support.kubernetes_target.reaper"],
+            }
+        ],
+    }
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": _REAPER},
+            "subjects": [{"kind": "ServiceAccount", "name": _REAPER, "namespace": run}],
+        },
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": metadata,
+            "spec": {"backoffLimit": 1000, "template": {"spec": pod}},
+        },
+    ]

@@ -1,0 +1,69 @@
+"""The Kubernetes target: a pool of deployments on a cluster."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from support.errors import Unavailable
+from support.kubernetes_target.cluster import Cluster
+from support.kubernetes_target.deployment import KubernetesDeployment
+from support.kubernetes_target.manifests import Home
+from support.kubernetes_target.run import ClusterRun, sweep
+from support.pool import PooledTarget
+from support.settings import Settings
+from support.spec import DeploymentSpec
+
+
+class KubernetesTarget(PooledTarget[KubernetesDeployment]):
+    """Each deployment in a namespace of its own, all of one run below the run's."""
+
+    name = "kubernetes"
+
+    def __init__(self, settings: Settings, *, logs: Path) -> None:
+        super().__init__(fresh=settings.fresh)
+        if settings.image is None:
+            raise Unavailable("-D target=kubernetes needs -D image=NAME, an image built as README says")
+        self._image, self._logs = settings.image, logs
+        self._cluster = Cluster(settings.context)
+        self._version = self._cluster.version()
+        sweep(self._cluster)
+        self._run = ClusterRun(self._cluster, prefix=settings.namespace, image=settings.image)
+        self._dynamo = settings.dynamo
+        self._built = 0
+
+    def unavailable(self, spec: DeploymentSpec) -> str | None:
+        if spec.engine == "real":
+            return "the Kubernetes target does not deploy the real engines yet: it has mocker and counting"
+        if spec.dynamo not in self._run.dynamo:
+            return f"the image {self._image} has no Dynamo {spec.dynamo}: it has {', '.join(self._run.dynamo)}"
+        return None
+
+    def facts(self) -> dict[str, str]:
+        nodes = self._cluster.nodes()
+        return {
+            "Dynamo": self._dynamo,
+            "Kubernetes": f"{self._version}, {len(nodes)} nodes",
+            "Context": self._cluster.context,
+            "Image": self._image,
+            "Python": platform.python_version(),
+        }
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._run.close()
+
+    def _new(self, spec: DeploymentSpec) -> KubernetesDeployment:
+        self._built += 1
+        home = Home(f"{self._run.name}-{self._built}", self._run.name, self._image)
+        deployment = KubernetesDeployment(
+            spec, cluster=self._cluster, run=self._run, home=home, logs=self._logs / f"d{self._built}"
+        )
+        try:
+            deployment.ready()
+        except BaseException:
+            deployment.close()
+            raise
+        return deployment

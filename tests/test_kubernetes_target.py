@@ -1,0 +1,197 @@
+"""The Kubernetes target on a real cluster: deployments become ready, obey, and leave nothing, whatever happens.
+
+DYNAMO_FAULT_SPECS_TEST_IMAGE names the image and KUBECONFIG the cluster, whose administrator we must be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hamcrest import assert_that
+
+from support.errors import DeploymentError, FaultError, Unavailable
+from support.matchers import complete_answer
+from support.phrases import Ask
+from support.settings import ROOT, Settings
+from support.spec import DeploymentSpec
+from support.waiting import eventually
+
+IMAGE = os.environ.get("DYNAMO_FAULT_SPECS_TEST_IMAGE", "")
+if not IMAGE or "KUBECONFIG" not in os.environ:
+    pytest.skip("needs a cluster: KUBECONFIG, and DYNAMO_FAULT_SPECS_TEST_IMAGE", allow_module_level=True)
+
+from support.kubernetes_target import run as runs  # noqa: E402  # only where there is a cluster
+from support.kubernetes_target.cluster import Cluster  # noqa: E402
+from support.kubernetes_target.deployment import KubernetesDeployment  # noqa: E402
+from support.kubernetes_target.manifests import RUN  # noqa: E402
+from support.kubernetes_target.run import LASTS, OWNER, ClusterRun  # noqa: E402
+from support.kubernetes_target.target import KubernetesTarget  # noqa: E402
+
+_asking = Cluster()
+PREFIX = "specs-tests"
+SETTINGS = Settings(target="kubernetes", image=IMAGE, namespace=PREFIX)
+SPEC = DeploymentSpec(workers=2, migration_limit=3)
+SUITE = """
+import sys
+from pathlib import Path
+from support.kubernetes_target.target import KubernetesTarget
+from support.settings import Settings
+from support.spec import DeploymentSpec
+
+image, prefix, logs = sys.argv[1:]
+target = KubernetesTarget(Settings(target="kubernetes", image=image, namespace=prefix), logs=Path(logs))
+target.deployment(DeploymentSpec(workers=1))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+REAPED_WITHIN = LASTS * 1.5 + 30
+"""Seconds: the lease, the reaper's next look, and the namespaces' own end."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Cluster:
+    return Cluster()
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesTarget]:
+    before = namespaces()
+    made = KubernetesTarget(SETTINGS, logs=tmp_path_factory.mktemp("logs"))
+    yield made
+    made.close()
+    assert namespaces() <= before
+
+
+@pytest.fixture
+def deployment(target: KubernetesTarget) -> Iterator[KubernetesDeployment]:
+    made = target.deployment(SPEC)
+    assert isinstance(made, KubernetesDeployment)
+    yield made
+    target.release(made)
+
+
+def namespaces() -> set[str]:
+    return {one.metadata.name for one in _asking.core.list_namespace().items}
+
+
+def test_a_stream_survives_the_kill_of_its_worker(deployment: KubernetesDeployment) -> None:
+    client = Ask(tokens=200, chat=False, stream=True).of(deployment)
+    client.wait_for_tokens(30)
+    worker = deployment.serving_worker(client.request_id)
+    pid = worker.pid
+    worker.kill()
+    assert_that(client.finished(), complete_answer(200))
+    assert not worker.running
+    assert worker.ends == [-signal.SIGKILL]
+    with pytest.raises(FaultError, match="is not running"):
+        worker.kill()
+    worker.restart()
+    assert worker.pid != pid
+    deployment.ready()
+
+
+def test_a_frozen_component_answers_nothing_and_goes_on(deployment: KubernetesDeployment) -> None:
+    worker = deployment.workers[0]
+    worker.pause()
+    assert worker.frozen
+    with pytest.raises(ConnectionError):
+        worker.metrics()
+    worker.resume()
+    worker.metrics()
+    assert worker.vitals().rss > 10_000_000
+    assert not deployment.ailments()
+
+
+def test_a_worker_whose_pod_is_deleted_comes_back_and_serves(
+    deployment: KubernetesDeployment, cluster: Cluster
+) -> None:
+    worker = deployment.workers[0]
+    cluster.delete_pod(deployment.home.namespace, worker.name, grace=0)
+    eventually(lambda: worker.ends, within=20, describe="the worker has ended", error=DeploymentError)
+    eventually(lambda: worker.running, within=60, describe="the worker is back", error=DeploymentError)
+    deployment.ready()
+    assert worker.name in str(deployment.ailments())
+
+
+def test_a_worker_is_added_and_taken_away(target: KubernetesTarget) -> None:
+    made = target.deployment(SPEC.but(workers=1))
+    try:
+        added = made.add("worker")
+        assert added.name == "vllm-worker-1"
+        assert len(made.instances()) == 2
+        made.remove("vllm-worker-0")
+        made.ready()
+        assert [one.name for one in made.workers] == ["vllm-worker-1"]
+    finally:
+        target.release(made, reuse=False)
+
+
+def test_an_image_that_no_node_has(tmp_path: Path) -> None:
+    before = namespaces()
+    settings = Settings(target="kubernetes", image="localhost/no-such-image:1", namespace=PREFIX)
+    with pytest.raises(Unavailable, match=r"localhost/no-such-image:1 cannot be had on node-\d"):
+        KubernetesTarget(settings, logs=tmp_path)
+    assert namespaces() <= before
+
+
+def test_an_image_that_is_not_ours(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = namespaces()
+    monkeypatch.setattr(runs, "digest", lambda root: "another")
+    with pytest.raises(Unavailable, match="was built from another state of this project: build it anew"):
+        ClusterRun(cluster, prefix=PREFIX, image=IMAGE)
+    assert namespaces() <= before
+
+
+def test_a_right_that_is_missing_is_named(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = namespaces()
+    with monkeypatch.context() as as_joe:
+        as_joe.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(joes(cluster, tmp_path)))
+        with pytest.raises(DeploymentError, match="may not create namespaces at the cluster scope"):
+            ClusterRun(Cluster(), prefix=PREFIX, image=IMAGE)
+    assert namespaces() <= before
+
+
+def joes(cluster: Cluster, folder: Path) -> Path:
+    """The configuration of a user who may do nothing."""
+    body: Any = {"spec": {"expirationSeconds": 600}}
+    told = cluster.core.create_namespaced_service_account_token("default", "default", body)
+    config = cluster.core.api_client.configuration
+    described = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "joe",
+        "clusters": [{"name": "c", "cluster": {"server": config.host, "certificate-authority": config.ssl_ca_cert}}],
+        "users": [{"name": "joe", "user": {"token": told.status.token}}],
+        "contexts": [{"name": "joe", "context": {"cluster": "c", "user": "joe"}}],
+    }
+    file = folder / "joe"
+    file.write_text(json.dumps(described))
+    return file
+
+
+def test_nothing_of_a_run_that_was_killed_is_left_when_its_lease_is_over(cluster: Cluster, tmp_path: Path) -> None:
+    before = namespaces()
+    suite = subprocess.Popen(
+        [sys.executable, "-c", SUITE, IMAGE, PREFIX, str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with suite:
+        assert suite.stdout
+        assert suite.stdout.readline() == "ready\n"
+        suite.send_signal(signal.SIGKILL)
+    left = {one.metadata.name for one in cluster.namespaces(OWNER)} - before
+    assert len(left) == 1
+    assert runs.sweep(cluster) == []  # it may live, as far as anybody can tell
+    assert cluster.await_gone(f"{RUN}={left.pop()}", within=REAPED_WITHIN) == []
+    assert namespaces() <= before
