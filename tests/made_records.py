@@ -82,9 +82,11 @@ def folder(
 
 def _plan(lines: list[dict[str, Any]]) -> LoadPlan:
     """Of which nobody owes a request, so that what lacks is a hole between those that are there."""
-    clients = {one["client"] for one in lines}
-    turns = min((max(one["turn"] for one in lines if one["client"] == each) + 1 for each in clients), default=1)
-    return LoadPlan(base_url="http://frontend", model="m", clients=len(clients) or 1, requests_per_client=turns)
+    turns: dict[str, int] = {}
+    for one in lines:
+        turns[one["client"]] = max(turns.get(one["client"], 1), one["turn"] + 1)
+    fewest = min(turns.values(), default=1)
+    return LoadPlan(base_url="http://frontend", model="m", clients=len(turns) or 1, requests_per_client=fewest)
 
 
 THREE = (("STANDARD", 0.0, 2.0), ("OVERFLOW", 2.0, 4.0), ("RECOVERY", 4.0, 20.0))
