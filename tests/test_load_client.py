@@ -220,7 +220,9 @@ def test_those_who_leave_hang_up_after_their_tokens_and_the_others_get_all(endpo
     assert set(server.ended) == {one["request_id"] for one in told} - set(left)
     for one in told:
         assert one["status"] == ("cancelled" if one["request_id"] in left else "completed"), one
-        assert one["tokens"] == (one["leaves_after"] or 40), one
+        # What comes in one read with a client's last token is its own, too.
+        expected = [40] if one["leaves_after"] is None else range(one["leaves_after"], one["leaves_after"] + 5)
+        assert one["tokens"] in expected, one
         assert (one["lost"], one["repeated"], one["stray"], one["error_class"]) == (0, 0, 0, None)
     assert len({one["leaves_after"] for one in left.values()}) > 5
     seen = results.overall

@@ -34,6 +34,8 @@ class FakeSession:
 
     def write_stdin(self, text: str) -> None:
         assert self.relay.stdin
+        if self.relay.stdin.closed:
+            raise BrokenPipeError("as a connection that has ended would")
         self.relay.stdin.write(text.encode())
         self.relay.stdin.flush()
 

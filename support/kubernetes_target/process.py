@@ -173,7 +173,7 @@ class PodProcess:
         try:
             session.write_stdin(json.dumps({"id": number, "do": verb, "how": how}) + "\n")
         except (OSError, WebSocketException) as failure:
-            raise FaultError(f"{self.name} could not be told to {verb}: {failure}") from failure
+            raise FaultError(f"{self.name} has no running container that can be told to {verb}: {failure}") from failure
         with self._changed:
             self._changed.wait_for(
                 lambda: number in self._answers or self._session is not session, timeout=ANSWERS_WITHIN
