@@ -96,7 +96,7 @@ def test_each_strain_must_delay_more_than_the_one_before(tmp_path: Path) -> None
         True,
         "throttle 2: 500 ms; throttle 4: 900 ms",
     )
-    equal = [quick, record(2, 4.5, 0.5, worker="1")]
+    equal = [quick, record(2, 4.5, 0.55, worker="1")]
     assert verdict(RisingLatencyChecker(), loaded(tmp_path / "b", equal, *strains))[0] is False
     silent = loaded(tmp_path / "c", [quick], *strains)
     assert verdict(RisingLatencyChecker(), silent)[1].startswith("no data: vllm-worker-0 answered nobody who asked")
