@@ -59,13 +59,29 @@ class Kill(Family):
         return "nothing of it holds anything"
 
 
-class Pause(Family):
-    """SIGSTOP until it is taken back, by SIGCONT. A keeper resumes at the deadline whatever becomes of the agent."""
-
-    name = "pause"
+class KeptFamily(Family):
+    """What a keeper holds, and takes back at the deadline whatever becomes of the agent."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
+
+    def heal(self, work: Work) -> None:
+        let_go(work)
+
+    def victim_gone(self, work: Work) -> str | None:
+        return None if keeper.of(plan_of(work)) else "its processes have ended"
+
+    def leftovers(self, prefix: str) -> set[str]:
+        return keepers.marks(prefix)
+
+    def sweep(self, mark: str) -> None:
+        sweep(mark)
+
+
+class Pause(KeptFamily):
+    """SIGSTOP until it is taken back, by SIGCONT. A keeper resumes at the deadline whatever becomes of the agent."""
+
+    name = "pause"
 
     def answers(self, order: Order) -> bool:
         return order.kind == Kind.PROCESS and order.fault_type == ProcessFault.PAUSE
@@ -87,23 +103,11 @@ class Pause(Family):
     def verify(self, work: Work) -> str:
         return seen_stopped(work)
 
-    def heal(self, work: Work) -> None:
-        let_go(work)
-
     def gone(self, work: Work) -> str:
         return seen_running(work)
 
-    def victim_gone(self, work: Work) -> str | None:
-        return None if keeper.of(plan_of(work)) else "its processes have ended"
-
     def lost(self, work: Work) -> str | None:
         return keeper_lost(work) or runs_again(work)
-
-    def leftovers(self, prefix: str) -> set[str]:
-        return keepers.marks(prefix)
-
-    def sweep(self, mark: str) -> None:
-        sweep(mark)
 
 
 def running_of(order: Order) -> frozenset[str]:

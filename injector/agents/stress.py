@@ -19,24 +19,22 @@ from pathlib import Path
 from typing import Any
 
 from injector.agents import keeper, keepers
-from injector.agents.family import Family, NoEffect, StillThere, Work
+from injector.agents.family import NoEffect, StillThere, Work
 from injector.agents.plans import Cycle
 from injector.agents.process_faults import (
+    KeptFamily,
     hold,
     keeper_lost,
-    let_go,
     plan_of,
     pods_of,
     refuse_parameters,
     running_of,
     seen_running,
-    sweep,
 )
 from injector.agents.processes import STOPPED
 from injector.agents.waiting import awaited
 from injector.errors import Invalid
 from injector.fault import Order
-from injector.inventory import Inventory
 from injector.words import GpuFault, Kind, Severity
 
 CYCLES: dict[GpuFault, tuple[float, dict[Severity, float]]] = {
@@ -52,14 +50,11 @@ _SEEN_WITHIN = 5.0
 _LIMIT = re.compile(r"^Max address space\s+(\S+)", re.MULTILINE)
 
 
-class Slowed(Family):
+class Slowed(KeptFamily):
     """Frozen for a share of every period, by the fault's keeper."""
 
     name = "slowed"
     simulated = True
-
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
 
     def answers(self, order: Order) -> bool:
         return order.kind == Kind.GPU and order.fault_type in CYCLES
@@ -108,33 +103,18 @@ class Slowed(Family):
             f" {cycle['share']:.0%} of every {cycle['period'] * 1000:g} ms"
         )
 
-    def heal(self, work: Work) -> None:
-        let_go(work)
-
     def gone(self, work: Work) -> str:
         return seen_running(work)
-
-    def victim_gone(self, work: Work) -> str | None:
-        return None if keeper.of(plan_of(work)) else "its processes have ended"
 
     def lost(self, work: Work) -> str | None:
         return keeper_lost(work)
 
-    def leftovers(self, prefix: str) -> set[str]:
-        return keepers.marks(prefix)
 
-    def sweep(self, mark: str) -> None:
-        sweep(mark)
-
-
-class Squeezed(Family):
+class Squeezed(KeptFamily):
     """A limit of address space a little above what each process has."""
 
     name = "squeezed"
     simulated = True
-
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
 
     def answers(self, order: Order) -> bool:
         return order.kind == Kind.GPU and order.fault_type == GpuFault.MEMORY_PRESSURE
@@ -173,9 +153,6 @@ class Squeezed(Family):
         headroom = {one.pid: _told_limit(one.pid) - one.memory for one in there}
         return f"the kernel refuses more than this many MiB: { {pid: left // MIB for pid, left in headroom.items()} }"
 
-    def heal(self, work: Work) -> None:
-        let_go(work)
-
     def gone(self, work: Work) -> str:
         there = keeper.of(plan_of(work))
         limited = [one.pid for one in there if _told_limit(one.pid) in plan_of(work)["limited"]]
@@ -185,17 +162,8 @@ class Squeezed(Family):
             raise StillThere(f"process {kept[0]} is still limited" if kept else "its keeper is still there")
         return f"{len(there)} processes have the limits that they had"
 
-    def victim_gone(self, work: Work) -> str | None:
-        return None if keeper.of(plan_of(work)) else "its processes have ended"
-
     def lost(self, work: Work) -> str | None:
         return keeper_lost(work) or _unlimited(work)
-
-    def leftovers(self, prefix: str) -> set[str]:
-        return keepers.marks(prefix)
-
-    def sweep(self, mark: str) -> None:
-        sweep(mark)
 
 
 def _unlimited(work: Work) -> str | None:

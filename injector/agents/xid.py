@@ -16,9 +16,10 @@ from typing import Any
 from zlib import crc32
 
 from injector.agents import keeper, keepers
-from injector.agents.family import Family, NoEffect, StillThere, Work
+from injector.agents.family import NoEffect, StillThere, Work
 from injector.agents.kernel_log import LONGEST, KernelLog
 from injector.agents.process_faults import (
+    KeptFamily,
     hold,
     keeper_lost,
     kill_all,
@@ -32,7 +33,6 @@ from injector.agents.process_faults import (
     seen_running,
     seen_stopped,
     stop_all,
-    sweep,
 )
 from injector.agents.waiting import awaited
 from injector.errors import Invalid
@@ -78,14 +78,14 @@ class _Asked:
     process_name: str
 
 
-class XidError(Family):
+class XidError(KeptFamily):
     """A line of the kernel's log, and on request what it stands for."""
 
     name = "xid"
     simulated = True
 
     def __init__(self, inventory: Inventory, log: KernelLog | None = None) -> None:
-        self._inventory = inventory
+        super().__init__(inventory)
         self._log = log or KernelLog()
 
     def answers(self, order: Order) -> bool:
@@ -163,12 +163,6 @@ class XidError(Family):
     def victim_gone(self, work: Work) -> str | None:
         hangs = work.undo["does"] == "hangs"
         return "its processes have ended" if hangs and not keeper.of(plan_of(work)) else None
-
-    def leftovers(self, prefix: str) -> set[str]:
-        return keepers.marks(prefix)
-
-    def sweep(self, mark: str) -> None:
-        sweep(mark)
 
     def _found(self, work: Work, which: str) -> int | None:
         """Number of the record; None when it is not there (or was overwritten long since)."""
