@@ -27,13 +27,13 @@ class PooledTarget(Target, Generic[Kept]):
 
     @abstractmethod
     def _new(self, spec: DeploymentSpec) -> Kept:
-        """A ready one; nothing of it is left when it cannot be made ready."""
+        """One that starts; nothing of it is left when it cannot be made."""
 
     def deployment(self, spec: DeploymentSpec) -> Deployment:
         reason = self.unavailable(spec)
         if reason:
             raise Unavailable(reason)
-        chosen = self._pooled(spec) or self._new(spec)
+        chosen = self._pooled(spec) or self._made_ready(spec)
         self._busy.append(chosen)
         return chosen
 
@@ -62,3 +62,13 @@ class PooledTarget(Target, Generic[Kept]):
                 return deployment
             deployment.close()
         return None
+
+    def _made_ready(self, spec: DeploymentSpec) -> Kept:
+        """A new one; nothing of it is left when it cannot be made ready."""
+        deployment = self._new(spec)
+        try:
+            deployment.ready()
+        except BaseException:
+            deployment.close()
+            raise
+        return deployment

@@ -58,12 +58,6 @@ class KubernetesTarget(PooledTarget[KubernetesDeployment]):
     def _new(self, spec: DeploymentSpec) -> KubernetesDeployment:
         self._built += 1
         home = Home(f"{self._run.name}-{self._built}", self._run.name, self._image)
-        deployment = KubernetesDeployment(
+        return KubernetesDeployment(
             spec, cluster=self._cluster, run=self._run, home=home, logs=self._logs / f"d{self._built}"
         )
-        try:
-            deployment.ready()
-        except BaseException:
-            deployment.close()
-            raise
-        return deployment

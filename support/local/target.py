@@ -66,10 +66,4 @@ class LocalTarget(PooledTarget[LocalDeployment]):
         self._built += 1
         name = f"d{self._built}"
         folders = Folders(data=self._scratch.path / name, logs=self._logs / name)
-        deployment = LocalDeployment(spec, model=self._model, folders=folders, etcd_folder=self._settings.etcd)
-        try:
-            deployment.ready()
-        except BaseException:
-            deployment.close()
-            raise
-        return deployment
+        return LocalDeployment(spec, model=self._model, folders=folders, etcd_folder=self._settings.etcd)
