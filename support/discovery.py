@@ -15,8 +15,9 @@ from support.spec import GENERATING
 from support.waiting import consistently, eventually
 from support.world import World
 
-LOST = re.compile(r" ERROR .*(Unable to maintain lease|Internal etcd error)")
-"""What a part of Dynamo logs before it ends because of etcd (1.3.1 to 1.4.2): the second one while it registers."""
+LOST = re.compile(r"Unable to (maintain|create) lease|Internal etcd error|Unable to register service for discovery")
+"""What a part of Dynamo logs before it ends because of etcd (1.3.1 to 1.4.2): the first one while it serves, the others
+while it starts."""
 _TAKEN = re.compile(r"^(\S+Z) .*push_handler: request received", re.MULTILINE)
 OUTLIVES = 12.0
 """Seconds after which a part of Dynamo that lost its lease has noticed: 10 s of the lease, and a little."""
