@@ -84,7 +84,7 @@ class ClusterRun:
     def _usable(self, reaper: Any) -> list[str]:
         """Versions of Dynamo of the image, which is the reaper's too. Unavailable when it is not of this project."""
         with self._cluster.asked():
-            log = self._cluster.log(self.name, reaper.metadata.name)
+            log = self._cluster.log(self.name, reaper.metadata.name, follow=True)
             first = next(iter(log), b"")
             log.close()
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from support.errors import Unavailable
 from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.deployment import KubernetesDeployment
+from support.kubernetes_target.hosting import Commands
 from support.kubernetes_target.manifests import Home
 from support.kubernetes_target.run import ClusterRun, sweep
 from support.pool import PooledTarget
@@ -30,6 +31,7 @@ class KubernetesTarget(PooledTarget[KubernetesDeployment]):
         sweep(self._cluster)
         self._run = ClusterRun(self._cluster, prefix=settings.namespace, image=settings.image)
         self._dynamo = settings.dynamo
+        self._commands = Commands(settings.lose_node, settings.return_node, settings.lose_api, settings.return_api)
         self._built = 0
 
     def unavailable(self, spec: DeploymentSpec) -> str | None:
@@ -59,5 +61,10 @@ class KubernetesTarget(PooledTarget[KubernetesDeployment]):
         self._built += 1
         home = Home(f"{self._run.name}-{self._built}", self._run.name, self._image)
         return KubernetesDeployment(
-            spec, cluster=self._cluster, run=self._run, home=home, logs=self._logs / f"d{self._built}"
+            spec,
+            cluster=self._cluster,
+            run=self._run,
+            home=home,
+            logs=self._logs / f"d{self._built}",
+            commands=self._commands,
         )
