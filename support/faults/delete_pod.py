@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from support.deployment import Component
+from support.deployment import Component, Deployment
 from support.errors import FaultError
 from support.faults import Fault, Stage, refuse_unknown, whole_number
 from support.waiting import eventually
@@ -69,3 +69,22 @@ def await_replaced(hosting: Hosting, old: Sequence[Pod]) -> None:
     there = hosting.await_pods(lambda pods: not left(pods), within=GONE_WITHIN)
     if left(there):
         raise FaultError(f"the pod {', '.join(left(there))} is still there, {GONE_WITHIN:g} s after it was to go")
+
+
+def await_back(deployment: Deployment, *, within: float) -> None:
+    """Return when every pod is ready, and the frontends serve with all workers that there are. FaultError."""
+    hosting, names = deployment.hosting(), list(deployment.components)
+
+    def away(pods: Mapping[str, Pod]) -> list[str]:
+        return [name for name in names if name not in pods or not pods[name].ready]
+
+    there = hosting.await_pods(lambda pods: not away(pods), within=within)
+    if left := away(there):
+        raise FaultError(f"{', '.join(left)} was to be back and is not ready after {within:g} s")
+
+    def serves() -> bool:
+        assert not (ended := [one.name for one in deployment.components.values() if not one.running]), f"{ended} ended"
+        assert not (lacks := deployment.lacking()), "; ".join(lacks)
+        return True
+
+    eventually(serves, within=within, describe="the deployment is as it was", error=FaultError, interval=0.2)

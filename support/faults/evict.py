@@ -90,6 +90,7 @@ class Drain(Evict):
     @classmethod
     def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
         refuse_unknown(cls.kinds[0], parameters)
+        stage.deployment.hosting().insist_on_closing_nodes()
         return [cls(stage.deployment, node_to_lose(stage.deployment, victims))]
 
     def inject(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from support.deployment import Component, Deployment
 from support.errors import FaultError
 from support.faults import Fault, Stage, refuse_unknown
+from support.faults.delete_pod import await_back
 from support.spec import choose
 from support.waiting import eventually
 
@@ -32,6 +33,8 @@ class Flaw:
     """Fields of the pod's spec."""
     container: _Manifest | None = None
     """Fields of its container."""
+    data: _Manifest | None = None
+    """What the volume "data" is."""
     beside: _Manifest | None = None
     """An object that is in the way, without its metadata."""
     security: str | None = None
@@ -41,6 +44,9 @@ class Flaw:
         template["metadata"].setdefault("annotations", {})["dynamo-fault-specs/upgrade"] = "flawed"
         template["spec"] |= self.pod or {}
         template["spec"]["containers"][0] |= self.container or {}
+        if self.data:
+            volumes = [one for one in template["spec"]["volumes"] if one["name"] != "data"]
+            template["spec"]["volumes"] = [*volumes, {"name": "data", **self.data}]
 
 
 FLAWS: dict[str, Flaw] = {
@@ -51,7 +57,7 @@ FLAWS: dict[str, Flaw] = {
     ),
     "storage that there is not": Flaw(
         r'persistentvolumeclaim "\S+" not found',
-        pod={"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": _NONE}}]},
+        data={"persistentVolumeClaim": {"claimName": _NONE}},
     ),
     "a runtime that there is not": Flaw(r'RuntimeClass "\S+" not found', pod={"runtimeClassName": _NONE}),
     "more than is left of a quota": Flaw(
@@ -126,9 +132,8 @@ class FailingRollout(Fault):
         while self._undo:
             self._undo.pop()()
         if undone:
-            self._hosting.await_pods(lambda pods: all(pod.ready for pod in pods.values()), within=MENDED_WITHIN)
+            await_back(self._deployment, within=MENDED_WITHIN)
             self._hosting.stay(self._pod)
-            self._deployment.ready()
 
     def _reason(self) -> str:
         of_pods = [f"{one.name}: {one.waits_for}" for one in self._hosting.pods().values() if one.waits_for]

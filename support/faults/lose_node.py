@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from support.deployment import Component, Deployment
 from support.errors import FaultError
 from support.faults import Fault, Stage, refuse_unknown
+from support.faults.delete_pod import await_back
 from support.faults.evict import components_on, node_to_lose
 
 LOST_WITHIN = 120.0
@@ -22,7 +23,7 @@ class LoseNode(Fault):
     lasting = True
 
     def __init__(self, deployment: Deployment, node: str) -> None:
-        self._hosting = deployment.hosting()
+        self._deployment, self._hosting = deployment, deployment.hosting()
         self._node = node
         self._names = [one.name for one in components_on(node, deployment)]
         self.victim = ", ".join(self._names)
@@ -51,8 +52,4 @@ class LoseNode(Fault):
         self._hosting.return_node(self._node)
         self._lost = False
         self._hosting.await_node(self._node, ready=True, within=BACK_WITHIN)
-        there = self._hosting.await_pods(
-            lambda pods: all(name in pods and pods[name].ready for name in self._names), within=BACK_WITHIN
-        )
-        if late := [name for name in self._names if name not in there or not there[name].ready]:
-            raise FaultError(f"{self._node} is back, and {', '.join(late)} is not")
+        await_back(self._deployment, within=BACK_WITHIN)

@@ -85,6 +85,11 @@ class Hosting:
             return None
         return f"{node} is not labelled {MAY_BE_LOST}=true, by which its owner would allow it"
 
+    def insist_on_closing_nodes(self) -> None:
+        """Unavailable when this user may not."""
+        if not self._cluster.may("patch", "nodes"):
+            raise Unavailable(f"the context {self._cluster.context} may not patch nodes, so that none can be drained")
+
     def cordon(self, node: str, *, closed: bool = True) -> None:
         """Let no more pods onto it; or (closed=False) let them again."""
         metadata = {"name": node}

@@ -89,9 +89,11 @@ class PodLog:
                 pod = self._cluster.pod(self._namespace, self._name)
                 if pod is None or pod.metadata.uid != uid or read_to_end:
                     return None
-                (status,) = pod.status.container_statuses
-                if status.container_id == container:
-                    return {"follow": True} if status.state.running else {}
-                ended = status.last_state.terminated
-                return {"previous": True} if ended and ended.container_id == container else None
+                for status in pod.status.container_statuses or []:
+                    if status.container_id == container:
+                        return {"follow": True} if status.state.running else {}
+                    ended = status.last_state.terminated
+                    if ended and ended.container_id == container:
+                        return {"previous": True}
+                return None
         return None

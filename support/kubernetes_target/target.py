@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 from support.errors import Unavailable
+from support.kubernetes_target import allowed
 from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.deployment import KubernetesDeployment
 from support.kubernetes_target.hosting import Commands
@@ -28,6 +29,7 @@ class KubernetesTarget(PooledTarget[KubernetesDeployment]):
         self._image, self._logs = settings.image, logs
         self._cluster = Cluster(settings.context)
         self._version = self._cluster.version()
+        allowed.insist(self._cluster)
         sweep(self._cluster)
         self._run = ClusterRun(self._cluster, prefix=settings.namespace, image=settings.image)
         self._dynamo = settings.dynamo
