@@ -78,7 +78,7 @@ Feature: A cluster takes pods and nodes away, and nobody's answer with them
     @serial
     Scenario Outline: Who comes when a node has been lost for a while is served by the other one
       Given a <backend> deployment with 2 workers that allows 3 migrations, where what ends is started again
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 50 tokens each
       When a node that carries workers is lost under this load
       Then every request is answered as before within 15 seconds
       And no token is lost or repeated
