@@ -31,7 +31,9 @@ _asking = Cluster()
 
 
 def namespaces() -> set[str]:
-    return {one.metadata.name for one in _asking.core.list_namespace().items}
+    """Names of those that tests have made, on a cluster that others may use."""
+    names = {one.metadata.name for one in _asking.core.list_namespace().items}
+    return {name for name in names if name.startswith(PREFIX)}
 
 
 def file_of(cluster: Cluster, account: str, namespace: str, folder: Path) -> Path:

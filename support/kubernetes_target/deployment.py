@@ -93,6 +93,11 @@ class KubernetesDeployment(KeptDeployment):
         return self.base_urls[0]
 
     @property
+    def inner_url(self) -> str:
+        """Where clients in the cluster reach its frontends."""
+        return f"http://{manifests.FRONTENDS}.{self.home.namespace}:{HTTP}"
+
+    @property
     def kserve_address(self) -> str:  # type: ignore[override]  # the same
         return self._one("frontend-0").at(GRPC)
 

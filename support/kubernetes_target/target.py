@@ -10,8 +10,10 @@ from support.kubernetes_target import allowed
 from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.deployment import KubernetesDeployment
 from support.kubernetes_target.hosting import Commands
+from support.kubernetes_target.load_job import LoadJob
 from support.kubernetes_target.manifests import Home
 from support.kubernetes_target.run import ClusterRun, sweep
+from support.load.plan import LoadPlan
 from support.pool import PooledTarget
 from support.settings import Settings
 from support.spec import DeploymentSpec
@@ -52,6 +54,15 @@ class KubernetesTarget(PooledTarget[KubernetesDeployment]):
             "Image": self._image,
             "Python": platform.python_version(),
         }
+
+    def load(self, plan: LoadPlan, log_dir: Path, *, within: float) -> None:
+        """Run a load from inside the cluster (`LoadJob`), which reaches deployments at their `inner_url`.
+
+        within: seconds until every request has ended.
+        """
+        self._built += 1
+        home = Home(f"{self._run.name}-{self._built}", self._run.name, self._image)
+        LoadJob(self._cluster, home, self._run.namespace, plan, log_dir).run(within=within)
 
     def close(self) -> None:
         try:
