@@ -5,6 +5,7 @@ Feature: One loss does not become many
 
   Every load is compared with itself: 2 seconds before anything happens, while it lasts, and after it.
 
+  @serial
   Rule: Those who are left serve what they can, tell the others so at once, and all is as before within 25 seconds
 
     Scenario Outline: The last of three workers stands, and turns away what it cannot take

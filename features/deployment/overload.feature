@@ -79,6 +79,7 @@ Feature: More than a deployment can serve
         | backend |
         | trtllm  |
 
+  @serial
   Rule: Where a limit is set, newcomers are turned away at once when every worker is busy, and only then
 
     Scenario Outline: Too many clients are turned away until the crowd is gone

@@ -1,4 +1,4 @@
-@deployment
+@deployment @serial
 Feature: A slow worker slows down nobody but itself
   A machine that is too hot, or shares its board with a noisy neighbour, answers everything, but ten times later. No
   health check finds it. Its own answers are late; the others' must not be, and who sends the requests should notice.

@@ -30,7 +30,7 @@ Feature: Without a second etcd, Dynamo ends when its only one is lost, and says 
       Known defect: in Dynamo 1.4.2 requests that its workers no longer answer keep the frontend from ending.
 
       Given a vllm deployment with 2 workers and 1 etcd member
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When the etcd member is killed under this load
       Then the frontend and every worker end within 20 seconds and say that they lost etcd
 
@@ -39,7 +39,7 @@ Feature: Without a second etcd, Dynamo ends when its only one is lost, and says 
     @vllm
     Scenario: Requests are answered as if etcd were there
       Given a vllm deployment with 2 workers and 1 etcd member
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When the etcd member is gone for 5 seconds under this load
       Then every answer that was asked for in the meantime is given in full
       And no token is lost or repeated

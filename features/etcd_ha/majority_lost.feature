@@ -3,13 +3,13 @@ Feature: Dynamo outlives the loss of etcd's majority
   Without a majority of its members etcd changes nothing and keeps no lease alive. What Dynamo knows it still knows: who
   serves what, and who asked. A lease lasts 10 seconds; for how long Dynamo may serve on without etcd is not promised.
 
-  Every load is 20 requests a second.
+  Every load is 10 requests a second.
 
   Rule: While a lease lasts, a majority that is missing for 4 seconds costs nobody anything
 
     Scenario Outline: Two of three etcd members that are gone for a moment are not missed
       Given a <backend> deployment with 2 workers and 3 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When 2 etcd members are gone for 4 seconds under this load
       Then every request is answered in full
       And no token is lost or repeated
@@ -37,10 +37,10 @@ Feature: Dynamo outlives the loss of etcd's majority
     @vllm
     Scenario: Nobody finds a new worker until etcd has a majority again
       Given a vllm deployment with 2 workers and 3 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When this happens under the load
         | what happens                              | to whom        | when              |
-        | gone                                      | 2 etcd members | after 40 requests |
+        | gone                                      | 2 etcd members | after 20 requests |
         | joined by a new one that nobody waits for | one worker     | at once           |
       Then the new worker answers requests within 10 seconds of its end
       And the new worker is not asked before its end
@@ -51,7 +51,7 @@ Feature: Dynamo outlives the loss of etcd's majority
 
     Scenario Outline: Two of three etcd members are gone for 15 seconds
       Given a <backend> deployment with 2 workers and 3 etcd members, where what ends is started again
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When 2 etcd members are gone for 15 seconds under this load
       Then every request is answered in full again within 40 seconds of its end
       And what of Dynamo has ended says that it lost etcd

@@ -3,13 +3,13 @@ Feature: Dynamo serves on when etcd loses a member
   Dynamo keeps in etcd who serves what. Three etcd members are there so that one may be lost: killed, frozen, replaced,
   or restarted for an upgrade. Whoever asks Dynamo for an answer must not notice any of it.
 
-  Every load is 20 requests a second, and is compared with itself before anything happens.
+  Every load is 10 requests a second, and is compared with itself before anything happens.
 
   Rule: Whichever single member etcd loses, no request is lost, and another member leads within 5 seconds
 
     Scenario Outline: An etcd leader that is <lost> costs nobody anything
       Given a <backend> deployment with 2 workers and 3 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When the etcd leader is <lost> for <seconds> seconds under this load
       Then every request is answered in full
       And no token is lost or repeated
@@ -39,7 +39,7 @@ Feature: Dynamo serves on when etcd loses a member
     @vllm
     Scenario: The etcd member that Dynamo leans on most costs nobody anything when it is gone
       Given a vllm deployment with 2 workers and 3 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When the busiest etcd member is gone for 6 seconds under this load
       Then every request is answered in full
       And no token is lost or repeated
@@ -50,10 +50,10 @@ Feature: Dynamo serves on when etcd loses a member
     @vllm
     Scenario: Every etcd member in turn is gone, and comes back with what it stored
       Given a vllm deployment with 2 workers and 3 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When this happens under the load
         | what happens       | to whom | when              |
-        | gone for 3 seconds | etcd-0  | after 40 requests |
+        | gone for 3 seconds | etcd-0  | after 20 requests |
         | gone for 3 seconds | etcd-1  | 5 seconds later   |
         | gone for 3 seconds | etcd-2  | 5 seconds later   |
       Then every request is answered in full
@@ -66,10 +66,10 @@ Feature: Dynamo serves on when etcd loses a member
     @vllm
     Scenario: Five etcd members can lose two
       Given a vllm deployment with 2 workers and 5 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When this happens under the load
         | what happens       | to whom           | when              |
-        | gone               | the etcd leader   | after 40 requests |
+        | gone               | the etcd leader   | after 20 requests |
         | gone for 4 seconds | one etcd follower | 1 second later    |
       Then every request is answered in full
       And no token is lost or repeated
@@ -85,7 +85,7 @@ Feature: Dynamo serves on when etcd loses a member
       Known defect: Dynamo 1.4.2 puts questions to the member that is gone, too, and does not ask again: its list of workers is empty now and then, and most workers that are started meanwhile do not serve.
 
       Given a vllm deployment with 2 workers and 3 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When an etcd follower is gone for 14 seconds under this load
       Then every request is answered in full
       And no token is lost or repeated
@@ -96,7 +96,7 @@ Feature: Dynamo serves on when etcd loses a member
     @vllm
     Scenario: The etcd members are restarted one by one
       Given a vllm deployment with 2 workers and 3 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When all etcd members are restarted one by one under this load
       Then every request is answered in full
       And no token is lost or repeated
@@ -108,7 +108,7 @@ Feature: Dynamo serves on when etcd loses a member
     @vllm
     Scenario: The etcd leader is replaced by a member that holds nothing yet
       Given a vllm deployment with 2 workers and 3 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When the etcd leader is replaced by an empty one under this load
       Then every request is answered in full
       And no token is lost or repeated

@@ -3,13 +3,13 @@ Feature: Dynamo outlives the loss of NATS
   Where requests travel over NATS, it is the only road to the workers. It is lost and comes back like anything else.
   Where they travel over TCP, nobody must notice.
 
-  Every load is 20 requests a second. That some requests wait for NATS and others are turned away at once is observed.
+  Every load is 10 requests a second. That some requests wait for NATS and others are turned away at once is observed.
 
   Rule: While NATS is away requests wait or are turned away, and within 10 seconds of its return each is answered in full
 
     Scenario Outline: NATS is killed and started again
       Given a <backend> deployment with 2 workers that allows 3 migrations, over NATS
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When NATS is gone for 4 seconds under this load
       Then every request is answered in full again within 10 seconds of its end
       And every answer that has begun is given in full
@@ -36,7 +36,7 @@ Feature: Dynamo outlives the loss of NATS
     @vllm
     Scenario: NATS is killed and started again where requests are spread by memory
       Given a vllm deployment with 2 workers that get requests by memory, over NATS
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When NATS is gone for 4 seconds under this load
       Then every request is answered in full again within 10 seconds of its end
       And every answer that has begun is given in full
@@ -48,7 +48,7 @@ Feature: Dynamo outlives the loss of NATS
     @vllm
     Scenario: NATS comes back with nothing of what it stored
       Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When NATS is gone with what it stored for 4 seconds under this load
       Then every request is answered in full again within 10 seconds of its end
       And every answer that has begun is given in full
@@ -60,7 +60,7 @@ Feature: Dynamo outlives the loss of NATS
     @vllm
     Scenario: NATS is away for 15 seconds
       Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When NATS is gone for 15 seconds under this load
       Then every request is answered in full again within 10 seconds of its end
       And every answer that has begun is given in full
@@ -74,7 +74,7 @@ Feature: Dynamo outlives the loss of NATS
     @vllm
     Scenario Outline: Requests go to the worker that can be reached when the other one is <cut> NATS
       Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When one worker is <cut> NATS for 14 seconds under this load
       Then every request is answered in full
       And no token is lost or repeated
@@ -89,10 +89,10 @@ Feature: Dynamo outlives the loss of NATS
     @vllm
     Scenario: Two frontends that spread requests by memory lose NATS, one and then the other
       Given a vllm deployment with 2 frontends and 2 workers that get requests by memory, over NATS
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When this happens under the load
         | what happens                    | to whom    | when              |
-        | cut off from NATS for 4 seconds | frontend-0 | after 40 requests |
+        | cut off from NATS for 4 seconds | frontend-0 | after 20 requests |
         | cut off from NATS for 4 seconds | frontend-1 | 6 seconds later   |
       Then every request is answered in full again within 10 seconds of its end
       And every answer that has begun is given in full
@@ -106,7 +106,7 @@ Feature: Dynamo outlives the loss of NATS
     @vllm
     Scenario Outline: NATS is <lost> where requests travel over TCP
       Given a vllm deployment with 2 workers that allows 3 migrations, over TCP
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When NATS is <lost> for 8 seconds under this load
       Then every request is answered in full
       And no token is lost or repeated

@@ -3,7 +3,7 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
   Workers come and go while a frontend cannot hear of it. When it can again, it must know all of them and none that is
   gone, also where etcd has forgotten in the meantime how it came about.
 
-  Every load is 20 requests a second. A worker that is to end serves on for 5 seconds, in which the frontend must hear
+  Every load is 10 requests a second. A worker that is to end serves on for 5 seconds, in which the frontend must hear
   of it; a request that it sends there at the very end may still fail. All of this is observed, not promised.
 
   Rule: Within 10 seconds of hearing of etcd again a frontend sends requests to whoever has come, and to nobody who left
@@ -11,10 +11,10 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
     @vllm
     Scenario: One worker comes and another one goes while the frontend hears nothing
       Given a vllm deployment with 2 workers and 3 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When this happens under the load
         | what happens                              | to whom       | when              |
-        | cut off from etcd with a fresh lease      | the frontend  | after 40 requests |
+        | cut off from etcd with a fresh lease      | the frontend  | after 20 requests |
         | joined by a new one that nobody waits for | one worker    | at once           |
         | asked to end                              | vllm-worker-0 | 2 seconds later   |
       Then the new worker answers requests within 10 seconds of its end
@@ -25,10 +25,10 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
     @vllm
     Scenario: Etcd forgets how one worker came and another one went
       Given a vllm deployment with 2 workers and 3 etcd members
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When this happens under the load
         | what happens                              | to whom         | when              |
-        | cut off from etcd with a fresh lease      | the frontend    | after 40 requests |
+        | cut off from etcd with a fresh lease      | the frontend    | after 20 requests |
         | joined by a new one that nobody waits for | one worker      | at once           |
         | made to forget its history                | the etcd leader | 2 seconds later   |
         | asked to end                              | vllm-worker-0   | at once           |
@@ -42,10 +42,10 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
     @vllm
     Scenario Outline: The <what> is lost <when>
       Given a vllm deployment with 2 workers and <etcd>, where what ends is started again
-      And 20 requests a second for 50 tokens each
+      And 10 requests a second for 30 tokens each
       When this happens under the load
         | what happens                              | to whom    | when              |
-        | joined by a new one that nobody waits for | one worker | after 40 requests |
+        | joined by a new one that nobody waits for | one worker | after 20 requests |
         | gone for 4 seconds                        | the <what> | <moment>          |
       Then the new worker answers requests within 40 seconds of its end
       And every request is answered in full again within 40 seconds of its end

@@ -59,6 +59,7 @@ Feature: A GPU that is strained makes its worker late, and costs nobody an answe
         | overheated         |
         | shared with others |
 
+  @serial
   Rule: A worker whose GPU is throttled slows down no answer of the others
 
     @vllm

@@ -29,7 +29,8 @@ CHECKS = (
     Check(name="style", command=(*PYTHON, "ruff", "check"), closing=r"Found .*|All checks passed!"),
     Check(name="format", command=(*PYTHON, "ruff", "format", "--check")),
     Check(name="types", command=(*PYTHON, "mypy")),
-    Check(name="tests, and the features as text", command=(*PYTHON, "pytest")),
+    Check(name="tests, and the features as text", command=(*PYTHON, "pytest", "-m", "not side_by_side")),
+    Check(name="negative controls, two at a time", command=(*PYTHON, "pytest", "-m", "side_by_side", "-n", "2")),
     Check(
         name="specifications, a real selection",
         command=(sys.executable, "-P", "-m", "support.cli", "run", "-t", "@smoke"),

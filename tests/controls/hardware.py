@@ -1,13 +1,8 @@
-"""Negative controls of hardware: as tests/test_negative_controls.py, at least one for each feature."""
+"""Negative controls of hardware, at least one for each feature."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_namespaces
+from tests.controls.suite import Area, Control
 
 STRAINED = "The GPU of one worker is severely throttled for 6 seconds"
 SEVERER = "The GPU of a worker is throttled slightly, moderately and severely"
@@ -29,7 +24,7 @@ FAIL = [
         r"requests were answered in full \(",
     ),
 ]
-NOT_DONE = [
+ERRORS = [
     Control(
         "recovers-nothing",
         STRAINED,
@@ -45,27 +40,10 @@ NOT_DONE = [
     ),
 ]
 
-
-class HardwareSuite(Suite):
-    """With the services of tests/broken_hardware.py."""
-
-    program = "tests.broken_hardware"
-    tags = "@hardware and not @sglang and not @trtllm"
-
-
-@pytest.fixture
-def suite(tmp_path: Path) -> Iterator[Suite]:
-    """Nothing of its runs is left when the test has ended: no process, no folder."""
-    yield from leaving_nothing(HardwareSuite(tmp_path))
-
-
-@needs_namespaces
-@pytest.mark.parametrize("control", FAIL, ids=str)
-def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
-    suite.shows(control)
-
-
-@needs_namespaces
-@pytest.mark.parametrize("control", NOT_DONE, ids=str)
-def test_what_was_not_taken_back_is_an_error(suite: Suite, control: Control) -> None:
-    suite.shows(control, as_="broken")
+AREA = Area(
+    "hardware",
+    program="tests.broken_hardware",
+    fail=FAIL,
+    errors=ERRORS,
+    tags="@hardware and not @sglang and not @trtllm",
+)

@@ -1,13 +1,8 @@
-"""Negative controls of etcd and NATS: as tests/test_negative_controls.py, one for each Rule."""
+"""Negative controls of etcd and NATS, one for each Rule."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_namespaces
+from tests.controls.suite import Area, Control
 
 GONE = "An etcd leader that is gone costs nobody anything"
 REPLACED = "The etcd leader is replaced by a member that holds nothing yet"
@@ -64,7 +59,7 @@ FAIL = [
     ),
     Control("drops-a-chunk", TWO_FRONTENDS, NO_TOKEN, LOST),
 ]
-NOT_DONE = [
+ERRORS = [
     Control(
         "one-posing-as-three",
         CUT,
@@ -96,27 +91,6 @@ NOT_DONE = [
     ),
 ]
 
-
-class EtcdSuite(Suite):
-    """With the deployments of tests/broken_etcd.py."""
-
-    program = "tests.broken_etcd"
-    tags = "@etcd_ha and not @sglang and not @trtllm"
-
-
-@pytest.fixture
-def suite(tmp_path: Path) -> Iterator[Suite]:
-    """Nothing of its runs is left when the test has ended: no process, no folder."""
-    yield from leaving_nothing(EtcdSuite(tmp_path))
-
-
-@needs_namespaces
-@pytest.mark.parametrize("control", FAIL, ids=str)
-def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
-    suite.shows(control)
-
-
-@needs_namespaces
-@pytest.mark.parametrize("control", NOT_DONE, ids=str)
-def test_what_did_not_happen_is_an_error(suite: Suite, control: Control) -> None:
-    suite.shows(control, as_="broken")
+AREA = Area(
+    "etcd", program="tests.broken_etcd", fail=FAIL, errors=ERRORS, tags="@etcd_ha and not @sglang and not @trtllm"
+)

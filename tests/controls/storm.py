@@ -1,13 +1,8 @@
-"""Negative controls of a storm of clients that leave: as tests/test_negative_controls.py."""
+"""Negative controls of a storm of clients that leave."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_namespaces
+from tests.controls.suite import Area, Control
 
 STORM = "Those who stay in a storm have their answers and the others are let go"
 FULL = "Those who stay in a storm have their answers also where newcomers wait for the places of others"
@@ -31,26 +26,4 @@ ERRORS = [
     Control("has-room", FULL, WAIT, r"nobody was seen to wait for a place"),
 ]
 
-
-class StormSuite(Suite):
-    """With the deployments of tests/broken_storm.py."""
-
-    program = "tests.broken_storm"
-
-
-@pytest.fixture
-def suite(tmp_path: Path) -> Iterator[Suite]:
-    """Nothing of its runs is left when the test has ended: no process, no folder."""
-    yield from leaving_nothing(StormSuite(tmp_path))
-
-
-@needs_namespaces
-@pytest.mark.parametrize("control", FAIL, ids=str)
-def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
-    suite.shows(control)
-
-
-@needs_namespaces
-@pytest.mark.parametrize("control", ERRORS, ids=str)
-def test_a_storm_that_was_none_is_an_error(suite: Suite, control: Control) -> None:
-    suite.shows(control, as_="broken")
+AREA = Area("storm", program="tests.broken_storm", fail=FAIL, errors=ERRORS, alone=True)

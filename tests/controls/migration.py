@@ -1,13 +1,8 @@
-"""Negative controls of answers whose worker is lost: as tests/test_negative_controls.py, one for each Rule."""
+"""Negative controls of answers whose worker is lost, one for each Rule."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_namespaces
+from tests.controls.suite import Area, Control
 
 EARLY = "A client that streams a chat of 50 tokens has its answer although its worker died before the first token"
 UNARY = "A killed worker costs a client that awaits a completion of 200 tokens nothing"
@@ -63,30 +58,13 @@ FAIL = [
     ),
     Control("counts-no-migration", MANY, "And as many migrations are counted as answers ran on it", "0 were counted"),
 ]
+ERRORS = [
+    Control(
+        "cuts-others",
+        REFUSED,
+        "When the worker that serves the client is refused by the frontend after 50 tokens",
+        r"a partition was made, but 0 packets were stopped",
+    ),
+]
 
-
-class MigrationSuite(Suite):
-    """With the deployments of tests/broken_migration.py."""
-
-    program = "tests.broken_migration"
-
-
-@pytest.fixture
-def suite(tmp_path: Path) -> Iterator[Suite]:
-    """Nothing of its runs is left when the test has ended: no process, no folder."""
-    yield from leaving_nothing(MigrationSuite(tmp_path))
-
-
-@needs_namespaces
-@pytest.mark.parametrize("control", FAIL, ids=str)
-def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
-    suite.shows(control)
-
-
-@needs_namespaces
-def test_a_cut_that_cuts_nothing_is_an_error(suite: Suite) -> None:
-    run = suite.run("cuts-others", REFUSED)
-    step = "When the worker that serves the client is refused by the frontend after 50 tokens"
-    assert run.verdict == ("broken", step), run.output
-    assert "a partition was made, but 0 packets were stopped" in run.message
-    assert run.status == 1
+AREA = Area("migration", program="tests.broken_migration", fail=FAIL, errors=ERRORS)

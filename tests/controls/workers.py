@@ -1,13 +1,8 @@
-"""Negative controls of what is promised of single workers under load: as tests/test_negative_controls.py."""
+"""Negative controls of what is promised of single workers under load."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_namespaces
+from tests.controls.suite import Area, Control
 
 CHURN = "A worker that dies five times in a row leaves no ghost"
 SLOW = "A slow worker keeps its own clients waiting and no others"
@@ -55,29 +50,13 @@ FAIL = [
         r"vllm-worker-0 needed 2\d\d MB more",
     ),
 ]
+ERRORS = [
+    Control(
+        "slows-nobody",
+        SLOW,
+        "When one worker is ten times slower for 5 seconds under this load",
+        r"takes 5 times as long as usual from token to token: not within",
+    ),
+]
 
-
-class WorkersSuite(Suite):
-    """With the deployments of tests/broken_workers.py."""
-
-    program = "tests.broken_workers"
-
-
-@pytest.fixture
-def suite(tmp_path: Path) -> Iterator[Suite]:
-    """Nothing of its runs is left when the test has ended: no process, no folder."""
-    yield from leaving_nothing(WorkersSuite(tmp_path))
-
-
-@needs_namespaces
-@pytest.mark.parametrize("control", FAIL, ids=str)
-def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
-    suite.shows(control)
-
-
-@needs_namespaces
-def test_a_worker_that_is_not_slow_is_an_error(suite: Suite) -> None:
-    run = suite.run("slows-nobody", SLOW)
-    assert run.verdict == ("broken", "When one worker is ten times slower for 5 seconds under this load"), run.output
-    assert "takes 5 times as long as usual from token to token: not within" in run.message
-    assert run.status == 1
+AREA = Area("workers", program="tests.broken_workers", fail=FAIL, errors=ERRORS)

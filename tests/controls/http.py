@@ -1,13 +1,8 @@
-"""Negative controls of what a frontend says to those whom it cannot serve: as tests/test_negative_controls.py."""
+"""Negative controls of what a frontend says to those whom it cannot serve."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_namespaces
+from tests.controls.suite import Area, Control
 
 UNKNOWN = "A request that names a model that nobody serves is refused"
 FULL = "A full deployment turns a newcomer away"
@@ -53,28 +48,4 @@ FAIL = [
     Control("forgets-names-at-workers", NAMED, "And the log of one worker has it", r"last seen: \[\]"),
 ]
 
-
-class HttpSuite(Suite):
-    """With the deployments of tests/broken_http.py."""
-
-    program = "tests.broken_http"
-
-
-@pytest.fixture
-def suite(tmp_path: Path) -> Iterator[Suite]:
-    """Nothing of its runs is left when the test has ended: no process, no folder."""
-    yield from leaving_nothing(HttpSuite(tmp_path))
-
-
-@needs_namespaces
-@pytest.mark.parametrize("control", FAIL, ids=lambda control: f"{control.broken}: {control.scenario}")
-def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
-    suite.shows(control)
-
-
-@needs_namespaces
-@pytest.mark.parametrize("scenario", [UNKNOWN, FULL, TAKEN])
-def test_the_proxies_themselves_change_nothing(suite: Suite, scenario: str) -> None:
-    run = suite.run("nothing", scenario)
-    assert run.verdict == ("passed", None), run.output
-    assert run.status == 0
+AREA = Area("http", program="tests.broken_http", fail=FAIL, unchanged=[UNKNOWN, FULL, TAKEN])

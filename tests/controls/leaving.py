@@ -1,13 +1,8 @@
-"""Negative controls of clients that leave: as tests/test_negative_controls.py."""
+"""Negative controls of clients that leave."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.test_negative_controls import Control, Suite, leaving_nothing, needs_namespaces
+from tests.controls.suite import Area, Control
 
 RESPONSE = "A client that streams a response of 2000 tokens and leaves frees its worker"
 MESSAGE = "A client that awaits a message of 2000 tokens and leaves frees its worker"
@@ -57,37 +52,13 @@ FAIL = [
         r": lost token 1010$",
     ),
 ]
+ERRORS = [
+    Control(
+        "cuts-no-client",
+        BACK,
+        "When the link of the client is cut for 2 seconds while its answer is being generated",
+        r"^the link of the client was cut and is still up$",
+    ),
+]
 
-
-class LeavingSuite(Suite):
-    """With the deployments of tests/broken_leaving.py."""
-
-    program = "tests.broken_leaving"
-
-
-@pytest.fixture
-def suite(tmp_path: Path) -> Iterator[Suite]:
-    """Nothing of its runs is left when the test has ended: no process, no folder."""
-    yield from leaving_nothing(LeavingSuite(tmp_path))
-
-
-@needs_namespaces
-@pytest.mark.parametrize("control", FAIL, ids=str)
-def test_a_broken_promise_fails_its_scenario(suite: Suite, control: Control) -> None:
-    suite.shows(control)
-
-
-@needs_namespaces
-def test_a_link_that_is_not_cut_is_an_error(suite: Suite) -> None:
-    run = suite.run("cuts-no-client", BACK)
-    step = "When the link of the client is cut for 2 seconds while its answer is being generated"
-    assert run.verdict == ("broken", step), run.output
-    assert run.message == "the link of the client was cut and is still up"
-    assert run.status == 1
-
-
-@needs_namespaces
-def test_the_proxies_themselves_change_nothing(suite: Suite) -> None:
-    run = suite.run("nothing", RESPONSE)
-    assert run.verdict == ("passed", None), run.output
-    assert run.status == 0
+AREA = Area("leaving", program="tests.broken_leaving", fail=FAIL, errors=ERRORS, unchanged=[RESPONSE])
