@@ -62,15 +62,18 @@ def test_a_shard_whose_pod_goes_leaves_nothing_to_be_judged(
     target: KubernetesTarget, deployment: KubernetesDeployment, tmp_path: Path
 ) -> None:
     asking = Cluster()
+
+    def pods() -> set[tuple[str, str]]:
+        listed = asking.core.list_pod_for_all_namespaces(label_selector=INDEX).items
+        return {(one.metadata.namespace, one.metadata.name) for one in listed if one.status.phase == "Running"}
+
+    before = pods()  # of a load that has just ended
     with ThreadPoolExecutor(1) as other:
-        load = other.submit(target.load, plan(deployment, times=500), tmp_path / "load", within=600)
-
-        def pods() -> list[tuple[str, str]]:
-            listed = asking.core.list_pod_for_all_namespaces(label_selector=INDEX).items
-            return [(one.metadata.namespace, one.metadata.name) for one in listed if one.status.phase == "Running"]
-
-        found = eventually(lambda: len(there := pods()) == SHARDS and there, within=60, describe="the shards run")
-        assert found
-        asking.delete_pod(*found[0], grace=0)
-        with pytest.raises(DeploymentError, match=f"the shard {found[0][1]} of the load is gone without its records"):
+        load = other.submit(target.load, plan(deployment, times=100), tmp_path / "load", within=90)
+        found = eventually(
+            lambda: len(there := pods() - before) == SHARDS and there, within=60, describe="the shards run"
+        )
+        namespace, name = sorted(found)[0] if found else ("", "")
+        asking.delete_pod(namespace, name, grace=0)
+        with pytest.raises(DeploymentError, match=f"the shard {name} of the load is gone without its records"):
             load.result(timeout=60)

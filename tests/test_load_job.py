@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,8 +49,16 @@ class FakeSession:
         return self._shard.stdout.readline().rstrip("\n")
 
     def close(self) -> None:
-        with self._shard:
-            self._shard.kill()
+        self.end()
+        self._shard.wait()
+        for end in (self._shard.stdin, self._shard.stdout):
+            assert end
+            with suppress(BrokenPipeError):
+                end.close()
+
+    def end(self) -> None:
+        """With its pod."""
+        self._shard.kill()
 
 
 class FakeCluster:
@@ -57,6 +66,7 @@ class FakeCluster:
 
     def __init__(self, folder: Path, *, breaks: str = "", shards: int = 2) -> None:
         self._folder, self._breaks, self._shards = folder, breaks, shards
+        self._sessions: list[FakeSession] = []
         self.made: list[str] = []
         self.deleted: list[str] = []
 
@@ -69,10 +79,13 @@ class FakeCluster:
         return pods
 
     def execute(self, namespace: str, name: str, argv: Sequence[str]) -> FakeSession:
-        return FakeSession(self._folder / f"{name}-has-run", breaks=name == self._breaks)
+        self._sessions.append(FakeSession(self._folder / f"{name}-has-run", breaks=name == self._breaks))
+        return self._sessions[-1]
 
     def delete_namespace(self, name: str, *, grace: int) -> None:
         self.deleted.append(name)
+        for session in self._sessions:
+            session.end()
 
 
 def pod(number: int) -> Any:

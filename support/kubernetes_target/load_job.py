@@ -70,8 +70,6 @@ class LoadJob:
                 shard.say(f"go {begin}")
             self._await(lambda shard: shard.sent, within=within + SENT_WITHIN, describe="has sent its records")
         finally:
-            for shard in self._shards:
-                shard.close()
             self._cluster.delete_namespace(self._home.namespace, grace=1)
 
     def _pods(self) -> Sequence[Any]:
@@ -119,7 +117,7 @@ class LoadJob:
 
 
 class _Shard:
-    """One session, and a thread that hears it."""
+    """One session, and a thread that hears it until its pod goes, and closes it: nobody else may while it is heard."""
 
     def __init__(self, session: Any, name: str, folder: Path) -> None:
         self.name = name
@@ -139,14 +137,12 @@ class _Shard:
                 f"the shard {self.name} of the load is gone without its records: nothing can be judged"
             )
 
-    def close(self) -> None:
-        with suppress(OSError, WebSocketException):
-            self._session.close()
-
     def _hear(self) -> None:
         with suppress(OSError, WebSocketException):
             while line := self._session.readline_stdout():
                 self._take(json.loads(line))
+        with suppress(OSError, WebSocketException):
+            self._session.close()
         self._gone = True
 
     def _take(self, said: dict[str, Any]) -> None:
