@@ -73,7 +73,7 @@ def test_a_shard_whose_pod_goes_leaves_nothing_to_be_judged(
         found = eventually(
             lambda: len(there := pods() - before) == SHARDS and there, within=60, describe="the shards run"
         )
-        namespace, name = sorted(found)[0] if found else ("", "")
+        namespace, name = min(found) if found else ("", "")
         asking.delete_pod(namespace, name, grace=0)
         with pytest.raises(DeploymentError, match=f"the shard {name} of the load is gone without its records"):
             load.result(timeout=60)
