@@ -10,14 +10,18 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from injector.agents.partition import Obstruction
-from support.errors import DeploymentError, UsageError
+from support.errors import DeploymentError, Unavailable, UsageError
 from support.injection import InjectionService
 from support.metrics import Metrics
 from support.spec import GENERATING, DeploymentSpec, Role
 from support.vitals import Vitals
 from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from support.kubernetes_target.hosting import Hosting  # which takes a client of a cluster along
 
 
 class Component(ABC):
@@ -309,6 +313,14 @@ class Deployment(ABC):
     @abstractmethod
     def lose_injection(self) -> None:
         """Kill that service and its agents at once; they are started again. UsageError when there are none."""
+
+    def hosting(self) -> Hosting:
+        """What a cluster does with its pods and nodes. Unavailable where there is none."""
+        raise Unavailable("it needs a Kubernetes cluster; this run is on the local target")
+
+    def told(self) -> str:
+        """What the target itself told of it since the scenario took it, line by line, or nothing."""
+        return ""
 
     @abstractmethod
     def casualties(self) -> dict[str, str]:

@@ -67,6 +67,8 @@ class Evidence:
                 self._write(f"metrics-{moment}-{name}.txt", metrics.text)
         judged = {one.name: after[one.name] for one in deployment.of_role("frontend", *GENERATING) if one.name in after}
         self._keep("Metrics that changed: before, after", "metrics.csv", _changes(before, judged), "csv")
+        if told := deployment.told():
+            self._keep("Events of the cluster", "events.txt", told)
         for component in deployment.components.values():
             if text := component.logs():
                 self._keep(f"Log of {component.name}", f"{component.name}.log", text, "log")

@@ -15,6 +15,7 @@ from support.deployment import Component, Deployment
 from support.errors import UsageError
 from support.faults import Fault
 from support.faults.engine_failure import EngineFailure
+from support.faults.failing_rollout import FLAWS as UPGRADES
 from support.faults.kill import Kill
 from support.faults.pause import Pause
 from support.faults.terminate import Interrupt, Terminate
@@ -181,6 +182,12 @@ def parse_model_flaw(text: str) -> str:
     return text
 
 
+@parse.with_pattern("|".join(UPGRADES))
+def parse_upgrade(text: str) -> str:
+    """ "an image that nobody has": what components are upgraded to, and the cluster cannot run."""
+    return text
+
+
 @parse.with_pattern(r".+")
 def parse_wish(text: str) -> str:
     """ "that it stops before the word 1120", "for two answers": the name of a wish, to be looked up."""
@@ -222,11 +229,12 @@ def parse_cut(text: str) -> Mapping[str, str]:
 
 
 @parse.with_pattern(
-    r"NATS|(?:the GPU of )?(?:the|an?|one|both|every|all|half of the|\d+) (?:busiest )?"
+    r"NATS|(?:the (?:GPU|node|pods?) of )?(?:the|an?|one|both|every|all|half of the|\d+) (?:busiest )?"
     r"(?:frontend|prefill|decode|worker|etcd)s?(?: workers?| members?| leader| followers?)?"
 )
 def parse_whom(text: str) -> str:
-    """ "one worker", "every prefill worker", "the frontend", "an etcd follower", "NATS", "the GPU of one worker"."""
+    """ "one worker", "every prefill worker", "the frontend", "an etcd follower", "NATS", "the GPU of one worker",
+    "the pods of all workers"."""
     return "the nats server" if text == "NATS" else text
 
 
@@ -268,5 +276,6 @@ TYPES = {
     "Router": parse_router,
     "ModelFlaw": parse_model_flaw,
     "Wish": parse_wish,
+    "Upgrade": parse_upgrade,
 }
 """Name in step texts to converter; every step module registers them."""

@@ -67,7 +67,8 @@ def serving(deployment: Deployment) -> dict[str, str]:
 def _identity(worker: Component) -> str:
     """Another one when it was started again."""
     try:
-        return f"{worker.name} ({worker.pid})"
+        again = f", start {len(worker.ends) + 1}" if worker.ends else ""  # in another pod its number may be the same
+        return f"{worker.name} ({worker.pid}{again})"
     except SpecsError:  # it has ended since
         return worker.name
 

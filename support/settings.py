@@ -40,6 +40,14 @@ class Settings:
     """Of KUBECONFIG; None: its current one."""
     namespace: str = field(default_factory=lambda: os.environ.get("DYNAMO_NAMESPACE") or "dynamo-fault-specs")
     """After which the namespaces that a run makes on a cluster are named."""
+    lose_node: str | None = None
+    """On a cluster: a shell command that takes the node $NODE away, for scenarios that lose one."""
+    return_node: str | None = None
+    """The one that brings it back."""
+    lose_api: str | None = None
+    """On a cluster: a shell command that makes the API server answer nobody."""
+    return_api: str | None = None
+    """The one that ends that."""
     etcd: Path | None = None
     """Folder with etcd and etcdctl; None: the newest of PATH and the installed wheel."""
     fresh: bool = False
@@ -93,6 +101,12 @@ def _text_of(key: str, value: str) -> str:
     return value
 
 
+def _command(key: str, value: str) -> str:
+    if not value.strip():
+        raise UsageError(f"-D {key}= is empty: give a command of the shell")
+    return value
+
+
 def _label(key: str, value: str) -> str:
     """The name of a namespace and some more must be a label of DNS (RFC 1123), of at most 63 characters."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", value):
@@ -141,6 +155,7 @@ _READERS = {
     "image": _text_of,
     "context": _text_of,
     "namespace": _label,
+    **dict.fromkeys(("lose_node", "return_node", "lose_api", "return_api"), _command),
     "etcd": _existing_folder,
     "fresh": _flag,
     "timeout_scale": _factor,

@@ -75,6 +75,8 @@ class DeploymentSpec:
     other_model_workers: int = 0
     """Workers of another model beside them; only the counting engine has one."""
     frontends: int = 1
+    behind_one_address: bool = False
+    """Clients reach all frontends at one address, and not each at its own; only a cluster does that."""
     etcd_members: int = 1
     etcd_quota_mb: int | None = None
     """What each etcd member may store, in MB; None: its default, 2 GB."""

@@ -16,6 +16,7 @@ _ROLES: dict[str, tuple[Role, ...]] = {
     "etcd": ("etcd",),
     "nats": ("nats",),
 }
+_OF = re.compile(r"^the (GPU|pod|node) of |^the pods of ")
 _WORDS = re.compile(
     r"(?P<many>the|an?|one|both|every|all|half of the|\d+) (?P<most>busiest )?"
     r"(?P<role>frontend|prefill|decode|etcd|nats|worker)s?(?: worker| member| server| (?P<rank>leader|follower))?s?"
@@ -26,9 +27,9 @@ def victims(deployment: Deployment, words: str) -> list[Component]:
     """The components that are meant. UsageError, with what there is, for words that mean none.
 
     "one worker" is the running one that works on most requests now, so that a failure strikes where it hurts; "the GPU
-    of one worker" names that worker.
+    of one worker" names that worker, as its pod and its node do.
     """
-    if match := _WORDS.fullmatch(words.strip().removeprefix("the GPU of ")):
+    if match := _WORDS.fullmatch(_OF.sub("", words.strip())):
         return _meant(deployment, match["many"], match["role"], match["rank"] or match["most"], words)
     return [deployment.component(name.strip()) for name in words.split(",")]
 

@@ -115,6 +115,19 @@ def test_a_right_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     )
 
 
+def test_a_cluster_that_vanishes_is_told_with_what_becomes_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(tmp_path, "http://127.0.0.1:1", monkeypatch)
+    monkeypatch.setattr(Cluster, "make", lambda asked, manifest: manifest)
+    monkeypatch.setattr(ClusterRun, "_awaited_reaper", lambda run: None)
+    monkeypatch.setattr(ClusterRun, "_usable", lambda run, reaper: ["1.4.2"])
+    run = ClusterRun(Cluster(), prefix="ours", image="i:1")
+    with pytest.raises(DeploymentError, match=rf"does not answer at .*; the namespaces of {run.name} could") as told:
+        run.close()
+    assert one_sentence(told.value).endswith("when the lease of the run is over, 60 s after the cluster is back")
+
+
 def test_another_refusal_is_told_as_it_was_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         cluster({"GET /api/v1/nodes": refused("nodes are closed today")}, tmp_path, monkeypatch) as asked,

@@ -1,44 +1,29 @@
-"""The Kubernetes target on a real cluster: deployments become ready, obey, and leave nothing, whatever happens.
-
-DYNAMO_FAULT_SPECS_TEST_IMAGE names the image and KUBECONFIG the cluster, whose administrator we must be.
-"""
+"""The Kubernetes target on a real cluster: deployments become ready, obey, and leave nothing, whatever happens."""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hamcrest import assert_that
 
 from support.errors import DeploymentError, FaultError, Unavailable
+from support.kubernetes_target import run as runs
+from support.kubernetes_target.cluster import Cluster
+from support.kubernetes_target.deployment import KubernetesDeployment
+from support.kubernetes_target.manifests import RUN
+from support.kubernetes_target.run import LASTS, OWNER, ClusterRun
+from support.kubernetes_target.target import KubernetesTarget
 from support.matchers import complete_answer
 from support.phrases import Ask
 from support.settings import ROOT, Settings
-from support.spec import DeploymentSpec
 from support.waiting import eventually
+from tests.on_cluster import IMAGE, PREFIX, SETTINGS, SPEC, USED, file_of, namespaces
 
-IMAGE = os.environ.get("DYNAMO_FAULT_SPECS_TEST_IMAGE", "")
-if not IMAGE or "KUBECONFIG" not in os.environ:
-    pytest.skip("needs a cluster: KUBECONFIG, and DYNAMO_FAULT_SPECS_TEST_IMAGE", allow_module_level=True)
-
-from support.kubernetes_target import run as runs  # noqa: E402  # only where there is a cluster
-from support.kubernetes_target.cluster import Cluster  # noqa: E402
-from support.kubernetes_target.deployment import KubernetesDeployment  # noqa: E402
-from support.kubernetes_target.manifests import RUN  # noqa: E402
-from support.kubernetes_target.run import LASTS, OWNER, ClusterRun  # noqa: E402
-from support.kubernetes_target.target import KubernetesTarget  # noqa: E402
-
-_asking = Cluster()
-PREFIX = "specs-tests"
-SETTINGS = Settings(target="kubernetes", image=IMAGE, namespace=PREFIX)
-SPEC = DeploymentSpec(workers=2, migration_limit=3)
 SUITE = """
 import sys
 from pathlib import Path
@@ -76,10 +61,6 @@ def deployment(target: KubernetesTarget) -> Iterator[KubernetesDeployment]:
     assert isinstance(made, KubernetesDeployment)
     yield made
     target.release(made)
-
-
-def namespaces() -> set[str]:
-    return {one.metadata.name for one in _asking.core.list_namespace().items}
 
 
 def test_a_stream_survives_the_kill_of_its_worker(deployment: KubernetesDeployment) -> None:
@@ -153,28 +134,10 @@ def test_an_image_that_is_not_ours(cluster: Cluster, monkeypatch: pytest.MonkeyP
 def test_a_right_that_is_missing_is_named(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = namespaces()
     with monkeypatch.context() as as_joe:
-        as_joe.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(joes(cluster, tmp_path)))
+        as_joe.setattr(USED, str(file_of(cluster, "default", "default", tmp_path)))
         with pytest.raises(DeploymentError, match="may not create namespaces at the cluster scope"):
             ClusterRun(Cluster(), prefix=PREFIX, image=IMAGE)
     assert namespaces() <= before
-
-
-def joes(cluster: Cluster, folder: Path) -> Path:
-    """The configuration of a user who may do nothing."""
-    body: Any = {"spec": {"expirationSeconds": 600}}
-    told = cluster.core.create_namespaced_service_account_token("default", "default", body)
-    config = cluster.core.api_client.configuration
-    described = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "joe",
-        "clusters": [{"name": "c", "cluster": {"server": config.host, "certificate-authority": config.ssl_ca_cert}}],
-        "users": [{"name": "joe", "user": {"token": told.status.token}}],
-        "contexts": [{"name": "joe", "context": {"cluster": "c", "user": "joe"}}],
-    }
-    file = folder / "joe"
-    file.write_text(json.dumps(described))
-    return file
 
 
 def test_nothing_of_a_run_that_was_killed_is_left_when_its_lease_is_over(cluster: Cluster, tmp_path: Path) -> None:

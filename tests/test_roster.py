@@ -22,6 +22,7 @@ class FakeWorker:
     def __init__(self, number: int, *, running: bool = True, frozen: bool = False) -> None:
         self.name, self.address = f"vllm-worker-{number}", f"10.0.0.{number}"
         self.running, self.frozen = running, frozen
+        self.ends: list[int] = []
 
     @property
     def pid(self) -> int:

@@ -1,15 +1,23 @@
-"""What the cluster of the current context allows, for `./specs doctor`. Nothing is changed there."""
+"""What the user of the current context may do on the cluster, and what a run needs. Nothing is changed there."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
-from support.errors import SpecsError
+import yaml  # type: ignore[import-untyped]  # comes with the client, without types
+
+from support.errors import SpecsError, Unavailable
 from support.kubernetes_target.cluster import Cluster
+
+ROLE = Path(__file__).with_name("role.yaml")
+"""What a cluster's administrator gives to who runs this."""
 
 
 class Right(NamedTuple):
-    """To do something with a kind of object."""
+    """To do something with a kind of object, in all namespaces."""
 
     verb: str
     resource: str
@@ -20,44 +28,59 @@ class Right(NamedTuple):
         return f"{self.verb} {'/'.join(filter(None, (self.resource, self.subresource)))}"
 
 
-NEEDED = (
-    *(Right(verb, "namespaces") for verb in ("create", "list", "watch", "delete")),
-    *(Right(verb, "pods") for verb in ("get", "list", "watch", "deletecollection")),
-    *(Right(verb, "configmaps") for verb in ("create", "patch")),
-    Right("create", "services"),
-    Right("create", "serviceaccounts"),
-    Right("list", "events"),
-    Right("list", "nodes"),
-    Right("get", "pods", subresource="log"),
-    *(Right(verb, "pods", subresource="exec") for verb in ("get", "create")),
-    *(Right(verb, "statefulsets", "apps") for verb in ("create", "patch")),
-    Right("create", "jobs", "batch"),
-    *(Right(verb, "leases", "coordination.k8s.io") for verb in ("create", "get", "patch")),
-    *(Right("create", resource, "rbac.authorization.k8s.io") for resource in ("roles", "rolebindings")),
-)
-"""Rights that a run uses. Each is of all namespaces: those that it makes have no names before."""
+def needed() -> list[Right]:
+    """Rights that a run uses: those of the first role of `ROLE`."""
+    role = next(yaml.safe_load_all(ROLE.read_text()))
+    found = []
+    for rule in role["rules"]:
+        for resource in rule["resources"]:
+            kind, _, sub = resource.partition("/")
+            found += [Right(verb, kind, rule["apiGroups"][0], sub) for verb in rule["verbs"]]
+    return found
+
+
+def missing(cluster: Cluster) -> list[Right]:
+    """Those that the user has not got."""
+    wanted = needed()
+    with ThreadPoolExecutor(max_workers=8) as asking:
+        there = asking.map(
+            lambda one: cluster.may(one.verb, one.resource, group=one.group, subresource=one.subresource), wanted
+        )
+        return [one for one, has in zip(wanted, there, strict=True) if not has]
+
+
+def insist(cluster: Cluster) -> None:
+    """Unavailable, naming each, when rights are missing: before anything is made, and not in the middle of it."""
+    if lacks := missing(cluster):
+        raise Unavailable(f"the context {cluster.context} may not {_listed(lacks)}: {_remedy()}, or choose another")
 
 
 def looked_at() -> tuple[str, list[Right]]:
     """What the cluster is, in words, and the rights that are missing. SpecsError when it cannot be asked."""
     cluster = Cluster()
-    missing = [
-        one for one in NEEDED if not cluster.may(one.verb, one.resource, group=one.group, subresource=one.subresource)
-    ]
+    lacks = missing(cluster)
     seen = f"{cluster.context}: Kubernetes {cluster.version()}"
-    if Right("list", "nodes") not in missing:
+    if Right("list", "nodes") not in lacks:
         nodes = cluster.nodes()
         gpus = sum(int(node.status.capacity.get("nvidia.com/gpu", 0)) for node in nodes)
         seen += f", {len(nodes)} nodes, {gpus} GPUs"
-    return seen, missing
+    return seen, lacks
 
 
 def told() -> tuple[bool, str, str]:
     """Whether a run can be there, what was seen, and what to do about it."""
     try:
-        seen, missing = looked_at()
+        seen, lacks = looked_at()
     except SpecsError as error:
         return False, str(error), "mend that, or set KUBECONFIG to a cluster that can be reached"
-    if missing:
-        return False, f"{seen}; it may not {', '.join(map(str, missing))}", "ask for these rights in all namespaces"
+    if lacks:
+        return False, f"{seen}; it may not {_listed(lacks)}", _remedy()
     return True, f"{seen}; it may do all that a run needs", ""
+
+
+def _listed(rights: Sequence[Right]) -> str:
+    return ", ".join(map(str, rights))
+
+
+def _remedy() -> str:
+    return f"let its administrator give you the role of support/kubernetes_target/{ROLE.name}"

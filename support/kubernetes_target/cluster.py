@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import urllib3
@@ -19,6 +20,8 @@ from kubernetes.watch import Watch
 from websocket import WebSocketException
 
 from support.errors import DeploymentError, Unavailable
+from support.kubernetes_target.pods import told_at
+from support.kubernetes_target.refusals import absent, explained, said
 from support.waiting import scaled
 
 ANSWERS_WITHIN = 15.0
@@ -27,9 +30,7 @@ CONTAINER = "main"
 """Name of a pod's one container, as Dynamo's operator calls it."""
 PROTECTED = ("default", "kube-system", "kube-public", "kube-node-lease")
 MERGES = "application/merge-patch+json"
-_MAY_NOT = re.compile(
-    r'User "(?P<user>.*?)" cannot (?P<verb>\S+) resource "(?P<resource>.*?)" in API group ".*?" (?P<where>.*)'
-)
+CHANGES = "application/json-patch+json"
 Manifest = dict[str, Any]
 """As in YAML."""
 
@@ -54,11 +55,16 @@ class Cluster:
         api = client.ApiClient(configuration)
         # By the client's types every field of every object may be absent; a server leaves none of those out used here.
         self.core: Any = client.CoreV1Api(api)
-        self._apps: Any = client.AppsV1Api(api)
-        self._batch: Any = client.BatchV1Api(api)
-        self._rbac: Any = client.RbacAuthorizationV1Api(api)
         self._leases: Any = client.CoordinationV1Api(api)
         self._access: Any = client.AuthorizationV1Api(api)
+        self._apis: dict[str, Any] = {
+            "v1": self.core,
+            "apps/v1": client.AppsV1Api(api),
+            "batch/v1": client.BatchV1Api(api),
+            "policy/v1": client.PolicyV1Api(api),
+            "rbac.authorization.k8s.io/v1": client.RbacAuthorizationV1Api(api),
+            "coordination.k8s.io/v1": self._leases,
+        }
         self._upgraded: Any = client.CoreV1Api(client.ApiClient(configuration))
         self._upgrading = threading.Lock()  # `stream` changes its client while it connects
 
@@ -68,7 +74,7 @@ class Cluster:
         try:
             yield
         except ApiException as refused:
-            raise DeploymentError(self._explained(refused)) from refused
+            raise DeploymentError(explained(refused, self.context)) from refused
         except (urllib3.exceptions.HTTPError, WebSocketException, OSError) as failure:
             raise DeploymentError(
                 f"the cluster of the context {self.context} does not answer at {self.host} "
@@ -78,6 +84,20 @@ class Cluster:
     def version(self) -> str:
         with self.asked():
             return str(client.VersionApi(self.core.api_client).get_code(_request_timeout=ANSWERS_WITHIN).git_version)
+
+    def answers(self, *, within: float) -> bool:
+        """Whether it does, in so many seconds, on a connection of its own."""
+        configuration = self.core.api_client.configuration
+        with client.ApiClient(configuration) as api:
+            try:
+                client.VersionApi(api).get_code(_request_timeout=within)
+            except (ApiException, urllib3.exceptions.HTTPError, OSError):
+                return False
+        return True
+
+    def service(self, namespace: str, name: str) -> Any:
+        with self.asked():
+            return self.core.read_namespaced_service(name, namespace, _request_timeout=ANSWERS_WITHIN)
 
     def nodes(self) -> list[Any]:
         with self.asked():
@@ -93,35 +113,43 @@ class Cluster:
 
     def make(self, manifest: Manifest) -> Any:
         """Create what the manifest describes, and return it as the server has it."""
-        kind, namespace = manifest["kind"], manifest["metadata"].get("namespace")
-        body = getattr(client, f"V1{kind}").from_dict(manifest)
+        body = getattr(client, f"V1{manifest['kind']}").from_dict(manifest)
         with self.asked():
-            if namespace is None:
-                return self.core.create_namespace(body, _request_timeout=ANSWERS_WITHIN)
-            return self._makers()[kind](namespace, body, _request_timeout=ANSWERS_WITHIN)
-
-    def _makers(self) -> dict[str, Callable[..., Any]]:
-        return {
-            "ConfigMap": self.core.create_namespaced_config_map,
-            "Service": self.core.create_namespaced_service,
-            "ServiceAccount": self.core.create_namespaced_service_account,
-            "StatefulSet": self._apps.create_namespaced_stateful_set,
-            "Job": self._batch.create_namespaced_job,
-            "Role": self._rbac.create_namespaced_role,
-            "RoleBinding": self._rbac.create_namespaced_role_binding,
-            "Lease": self._leases.create_namespaced_lease,
-        }
+            return self._how("create", manifest)(body=body, _request_timeout=ANSWERS_WITHIN)
 
     def patch(self, manifest: Manifest) -> None:
-        """Change a ConfigMap, StatefulSet or Lease to what the manifest says of it."""
-        name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
-        patches: dict[str, Callable[..., Any]] = {
-            "ConfigMap": self.core.patch_namespaced_config_map,
-            "StatefulSet": self._apps.patch_namespaced_stateful_set,
-            "Lease": self._leases.patch_namespaced_lease,
-        }
+        """Change what is there to what the manifest says of it."""
         with self.asked():
-            patches[manifest["kind"]](name, namespace, manifest, _content_type=MERGES, _request_timeout=ANSWERS_WITHIN)
+            self._how("patch", manifest)(
+                name=manifest["metadata"]["name"],
+                body=manifest,
+                _content_type=MERGES,
+                _request_timeout=ANSWERS_WITHIN,
+            )
+
+    def set_fields(self, manifest: Manifest, *fields: str) -> None:
+        """Let these fields of the spec be what the manifest has, where `patch` would leave what it does not say."""
+        changes = [{"op": "replace", "path": f"/spec/{one}", "value": manifest["spec"][one]} for one in fields]
+        with self.asked():
+            self._how("patch", manifest)(
+                name=manifest["metadata"]["name"],
+                body=changes,
+                _content_type=CHANGES,
+                _request_timeout=ANSWERS_WITHIN,
+            )
+
+    def delete(self, manifest: Manifest) -> None:
+        """Delete what the manifest names; no error when it is gone."""
+        with self.asked(), absent():
+            self._how("delete", manifest)(name=manifest["metadata"]["name"], _request_timeout=ANSWERS_WITHIN)
+
+    def _how(self, verb: str, manifest: Manifest) -> Callable[..., Any]:
+        """The client's method for that kind of object: create_namespaced_stateful_set, patch_node."""
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", manifest["kind"]).lower()
+        api, namespace = self._apis[manifest["apiVersion"]], manifest["metadata"].get("namespace")
+        if namespace is None:
+            return getattr(api, f"{verb}_{kind}")  # type: ignore[no-any-return]
+        return functools.partial(getattr(api, f"{verb}_namespaced_{kind}"), namespace=namespace)
 
     def namespaces(self, label: str) -> list[Any]:
         """Those with that label ("key" or "key=value")."""
@@ -130,17 +158,17 @@ class Cluster:
 
     def lease(self, namespace: str, name: str) -> Any:
         """None when there is none."""
-        with self.asked(), _absent():
+        with self.asked(), absent():
             return self._leases.read_namespaced_lease(name, namespace, _request_timeout=ANSWERS_WITHIN)
         return None
 
     def delete_namespace(self, name: str, *, grace: int | None = None) -> None:
         """Begin to, and return; no error when it is gone. grace: seconds for its pods; None: what they ask for."""
         with self.asked():
-            with _absent():
+            with absent():
                 self.core.delete_namespace(name, _request_timeout=ANSWERS_WITHIN)
             if grace is not None:
-                with _absent():
+                with absent():
                     self.core.delete_collection_namespaced_pod(
                         name, grace_period_seconds=grace, _request_timeout=ANSWERS_WITHIN
                     )
@@ -156,7 +184,7 @@ class Cluster:
 
     def pod(self, namespace: str, name: str) -> Any:
         """None when there is none."""
-        with self.asked(), _absent():
+        with self.asked(), absent():
             return self.core.read_namespaced_pod(name, namespace, _request_timeout=ANSWERS_WITHIN)
         return None
 
@@ -188,19 +216,42 @@ class Cluster:
                 break
         return pods
 
+    def evict(self, namespace: str, pod: str) -> str | None:
+        """Begin to, with what grace the pod asks for; returns why a disruption budget does not allow it now."""
+        body = client.V1Eviction.from_dict({"metadata": {"name": pod, "namespace": namespace}})
+        with self.asked():
+            try:
+                self.core.create_namespaced_pod_eviction(pod, namespace, body, _request_timeout=ANSWERS_WITHIN)
+            except ApiException as refused:
+                if refused.status != HTTPStatus.TOO_MANY_REQUESTS:
+                    raise
+                return said(refused)
+        return None
+
+    def node(self, name: str) -> Any:
+        with self.asked():
+            return self.core.read_node(name, _request_timeout=ANSWERS_WITHIN)
+
+    def await_node(self, name: str, seen: Callable[[Any], bool], *, within: float) -> bool:
+        """Watch a node until `seen` of it is true; False when the time (scaled) is up."""
+        watched = self._watched(self.core.list_node, within, field_selector=f"metadata.name={name}")
+        return any(seen(node) for _, node in watched)
+
+    def events(self, namespace: str) -> list[Any]:
+        """What the cluster tells of the objects there, the newest last."""
+        with self.asked():
+            events = list(self.core.list_namespaced_event(namespace, _request_timeout=ANSWERS_WITHIN).items)
+        return sorted(events, key=told_at)
+
     def warnings(self, namespace: str) -> list[str]:
         """What the cluster warns of there, the newest last, each once."""
-        with self.asked():
-            events = self.core.list_namespaced_event(namespace, _request_timeout=ANSWERS_WITHIN).items
-        said = [f"{one.involved_object.name}: {one.message}" for one in events if one.type == "Warning"]
+        said = [f"{one.involved_object.name}: {one.message}" for one in self.events(namespace) if one.type == "Warning"]
         return list(dict.fromkeys(said))
 
-    def log(self, namespace: str, pod: str) -> Any:
-        """An open response that streams what the pod's container has written and writes."""
+    def log(self, namespace: str, pod: str, **how: Any) -> Any:
+        """An open response that streams what the pod's container has written. how: as the client's method takes it."""
         with self.asked():
-            return self.core.read_namespaced_pod_log(
-                pod, namespace, container=CONTAINER, follow=True, _preload_content=False
-            )
+            return self.core.read_namespaced_pod_log(pod, namespace, container=CONTAINER, _preload_content=False, **how)
 
     def execute(self, namespace: str, pod: str, argv: Sequence[str]) -> Any:
         """An open session with a program in the pod's container (kubernetes.stream.ws_client.WSClient)."""
@@ -232,25 +283,3 @@ class Cluster:
         with self.asked():
             for event in watching.stream(listing, timeout_seconds=seconds, _request_timeout=seconds + 5.0, **which):
                 yield event["type"], event["object"]
-
-    def _explained(self, refused: ApiException) -> str:
-        said = str(refused.reason)
-        with suppress(ValueError, TypeError):
-            said = str(json.loads(refused.body or "")["message"])
-        if found := _MAY_NOT.search(said):
-            told = found.groupdict()
-            return (
-                f"the context {self.context} may not {told['verb']} {told['resource']} {told['where']}: "
-                f"give {told['user']} that right, or choose another with -D context"
-            )
-        return f"the cluster of the context {self.context} refuses: {said}"
-
-
-@contextmanager
-def _absent() -> Iterator[None]:
-    """What is not there is no error."""
-    try:
-        yield
-    except ApiException as refused:
-        if refused.status != 404:
-            raise

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from support.kept_deployment import KeptDeployment, names
 from support.kubernetes_target import manifests
 from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.component import PodComponent
+from support.kubernetes_target.hosting import Commands, Hosting
 from support.kubernetes_target.in_image import DATA, MODEL, programs
 from support.kubernetes_target.log import PodLog
 from support.kubernetes_target.manifests import Home, command_of, set_of, told_to
-from support.kubernetes_target.pods import container_runs, hopeless, waits_for
+from support.kubernetes_target.pods import container_runs, event_line, hopeless, told_at, waits_for
 from support.kubernetes_target.process import PodProcess
 from support.kubernetes_target.reach import Reach
 from support.kubernetes_target.run import ClusterRun
@@ -37,18 +39,30 @@ BEGINS_WITHIN = 60.0
 """Seconds that a component then waits for etcd and NATS."""
 NEEDS_AGENT = "it needs the injection agent on the cluster's nodes, which the Kubernetes target has not got yet"
 _NO_ADDRESS = "0.0.0.0"
+_NO_COMMANDS = Commands()
 
 
 class KubernetesDeployment(KeptDeployment):
     """Made by its constructor as far as every component being started; `ready` waits for the rest."""
 
-    def __init__(self, spec: DeploymentSpec, *, cluster: Cluster, run: ClusterRun, home: Home, logs: Path) -> None:
+    def __init__(
+        self,
+        spec: DeploymentSpec,
+        *,
+        cluster: Cluster,
+        run: ClusterRun,
+        home: Home,
+        logs: Path,
+        commands: Commands = _NO_COMMANDS,
+    ) -> None:
         """home: whose namespace is made, and deleted by `close`. logs: a folder."""
         self.spec = spec
         self.model = MODEL_NAME
         self.components: dict[str, Component] = {}
         self.altered = []
         self._cluster, self.home, self._logs = cluster, home, logs
+        self._hosting = Hosting(cluster, home, commands, direct=lambda: self._reach.direct)
+        self._taken = datetime.now(UTC)
         self._closed = False
         self._reach = Reach(cluster, home.namespace)
         logs.mkdir(parents=True, exist_ok=True)
@@ -61,12 +75,45 @@ class KubernetesDeployment(KeptDeployment):
                 cluster.make(manifest)
             self._open(names(spec), spec.dynamo)
             self._reach.try_out(self.frontend.address, HTTP)
+            self._shared = self._reach.service(manifests.FRONTENDS) if spec.behind_one_address else None
         except BaseException:
             self.close()
             raise
-        self.base_urls = [f"http://{one.at(HTTP)}" for one in self._kept("frontend")]
-        self.base_url = self.base_urls[0]
-        self.kserve_address = self._one("frontend-0").at(GRPC)
+
+    # Each time anew: another pod has another address.
+
+    @property
+    def base_urls(self) -> list[str]:  # type: ignore[override]  # elsewhere it is a constant, which tests may change
+        if self._shared:
+            return [f"http://{self._shared}"]
+        return [f"http://{one.at(HTTP)}" for one in self._kept("frontend")]
+
+    @property
+    def base_url(self) -> str:  # type: ignore[override]  # the same
+        return self.base_urls[0]
+
+    @property
+    def inner_url(self) -> str:
+        """Where clients in the cluster reach its frontends."""
+        return f"http://{manifests.FRONTENDS}.{self.home.namespace}:{HTTP}"
+
+    @property
+    def kserve_address(self) -> str:  # type: ignore[override]  # the same
+        return self._one("frontend-0").at(GRPC)
+
+    def hosting(self) -> Hosting:
+        return self._hosting
+
+    def forget(self) -> None:
+        super().forget()
+        self._taken = datetime.now(UTC)
+
+    def told(self) -> str:
+        try:
+            events = self._cluster.events(self.home.namespace)
+        except DeploymentError as silence:
+            return f"nobody can say: {silence}\n"
+        return "".join(event_line(one) for one in events if told_at(one) >= self._taken)
 
     def far_client(self, name: str) -> FarClient:
         raise Unavailable(f"a client's link cannot be cut here: {NEEDS_AGENT}")
@@ -88,8 +135,8 @@ class KubernetesDeployment(KeptDeployment):
             return
         self._closed = True
         with suppress(DeploymentError):  # evidence of what was; what counts is that it goes
-            said = self._cluster.warnings(self.home.namespace)
-            (self._logs / "warnings.txt").write_text("".join(f"{one}\n" for one in said))
+            said = self._cluster.events(self.home.namespace)
+            (self._logs / "events.txt").write_text("".join(event_line(one) for one in said))
         for component in self._kept():
             assert isinstance(component, PodComponent)
             component.pod.disconnect()

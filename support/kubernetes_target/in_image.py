@@ -18,6 +18,8 @@ ROOT = Path("/opt/specs")
 DYNAMO = Path("/opt/dynamo")
 """One environment per version."""
 PROGRAMS = Path("/opt/programs/bin")
+LOAD_PYTHON = Path("/opt/load/bin/python")
+"""With what the load client needs."""
 MODEL = ModelFolder.below(Path("/opt/model"))
 DATA = Path("/data")
 """What components store; gone with the pod."""
@@ -26,7 +28,8 @@ COMMANDS = Path("/etc/components")
 SOCKET = Path("/run/keeper.sock")
 _PARTS = (
     "engines/*.py",
-    *(f"kubernetes_target/{name}.py" for name in ("in_image", "keeper", "reaper", "relay")),
+    "load/*.py",
+    *(f"kubernetes_target/{name}.py" for name in ("in_image", "keeper", "load_shard", "reaper", "relay")),
     "model.py",
     "process.py",
     "vitals.py",

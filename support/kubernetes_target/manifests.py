@@ -12,13 +12,17 @@ from support.commands import ETCD_CLIENT, HTTP, NATS_MONITOR, UP, Command, Surro
 from support.kept_deployment import names
 from support.kubernetes_target.cluster import CONTAINER, Manifest
 from support.kubernetes_target.in_image import COMMANDS, DATA
-from support.spec import Role
+from support.spec import GENERATING, Role
 
 RUN = "dynamo-fault-specs/run"
 """Label of everything of a run: its name."""
 SET, ROLE = "dynamo-fault-specs/set", "dynamo-fault-specs/role"
+MAY_BE_LOST = "dynamo-fault-specs/may-be-lost"
+"""Label of a node, by its owner, "true": it may be drained, or taken off the network, by a scenario."""
 PEERS = "peers"
 """The service by which components find each other: etcd-0.peers."""
+FRONTENDS = "frontend"
+"""The service that all frontends stand behind."""
 TOLD = "components"
 """The ConfigMap with what each component runs."""
 ENVIRONMENT = {
@@ -28,6 +32,12 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "PYTHONUNBUFFERED": "1",
 }
+_ELSEWHERE = {
+    "preferredDuringSchedulingIgnoredDuringExecution": [
+        {"weight": 100, "preference": {"matchExpressions": [{"key": MAY_BE_LOST, "operator": "DoesNotExist"}]}}
+    ]
+}
+"""Than on nodes that may be lost: a scenario that loses one is about the workers there."""
 _GRACE = 30
 """Seconds that a pod which is deleted has to end, as Kubernetes has it where nobody says."""
 
@@ -57,8 +67,10 @@ def deployment(home: Home, around: Surroundings) -> list[Manifest]:
     role_of = {set_of(name): role for name, role in roles.items()}
     return [
         components(home, told),
-        _service(home, PEERS, {}, headless=True),
-        _service(home, "frontend", {SET: "frontend"}, headless=False),
+        _service(home, PEERS, {}, reached="by name"),
+        _service(
+            home, FRONTENDS, {SET: "frontend"}, reached="NodePort" if around.spec.behind_one_address else "ClusterIP"
+        ),
         *(stateful_set(home, one, role_of[one], count) for one, count in sets.items()),
     ]
 
@@ -98,12 +110,18 @@ def _metadata(home: Home, name: str) -> Manifest:
     return {"name": name, "namespace": home.namespace, "labels": {RUN: home.run}}
 
 
-def _service(home: Home, name: str, of: Mapping[str, str], *, headless: bool) -> Manifest:
-    """Headless: a name for each pod, also before it is ready: etcd's members look each other up to become so."""
+def _service(home: Home, name: str, of: Mapping[str, str], *, reached: str) -> Manifest:
+    """By name: one for each pod, also before it is ready: etcd's members look each other up to become so."""
     spec: Manifest = {"selector": {RUN: home.run, **of}, "ports": [{"name": "http", "port": HTTP}]}
-    if headless:
-        spec |= {"clusterIP": "None", "publishNotReadyAddresses": True}
+    spec |= {"clusterIP": "None", "publishNotReadyAddresses": True} if reached == "by name" else {"type": reached}
     return {"apiVersion": "v1", "kind": "Service", "metadata": _metadata(home, name), "spec": spec}
+
+
+def budget(home: Home, role: Role, count: int) -> Manifest:
+    """So many pods of that role are there whatever is evicted."""
+    spec = {"minAvailable": count, "selector": {"matchLabels": {RUN: home.run, ROLE: role}}}
+    metadata = _metadata(home, f"{role}s")
+    return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec}
 
 
 def stateful_set(home: Home, name: str, role: Role, replicas: int) -> Manifest:
@@ -143,6 +161,7 @@ def _pod(home: Home, name: str, role: Role) -> Manifest:
         "labelSelector": {"matchLabels": {SET: name}},
     }
     return {
+        "affinity": {} if role in GENERATING else {"nodeAffinity": _ELSEWHERE},
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _GRACE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 HOPELESS = (
@@ -23,6 +24,19 @@ def container_runs(pod: Any) -> bool:
     return bool(pod.status.container_statuses[0].state.running)
 
 
+def ready(pod: Any) -> bool:
+    """As the cluster has it for its services: of a node that is lost none is, whatever their containers said last."""
+    return container_runs(pod) and _has(pod.status.conditions, "Ready")
+
+
+def node_ready(node: Any) -> bool:
+    return _has(node.status.conditions, "Ready")
+
+
+def _has(conditions: Any, kind: str) -> bool:
+    return any(one.type == kind and one.status == "True" for one in conditions or [])
+
+
 def hopeless(pod: Any) -> str | None:
     """Why its container will not run, in a clause; None while it may."""
     for status in pod.status.container_statuses or []:
@@ -41,3 +55,15 @@ def waits_for(pod: Any) -> str:
             return f"no node takes it: {condition.message}"
     waiting = [status.state.waiting for status in pod.status.container_statuses or [] if status.state.waiting]
     return f"its container is {waiting[0].reason}" if waiting else f"it is {pod.status.phase}"
+
+
+def event_line(event: Any) -> str:
+    """What the cluster told of an object, in one line: when, how often, of what, why, what."""
+    times = f" ({event.count} times)" if (event.count or 1) > 1 else ""
+    at = told_at(event).strftime("%H:%M:%S")
+    return f"{at} {event.type} {event.involved_object.name}: {event.reason}: {event.message}{times}\n"
+
+
+def told_at(event: Any) -> datetime:
+    """When it was told last."""
+    return event.last_timestamp or event.event_time or event.metadata.creation_timestamp  # type: ignore[no-any-return]

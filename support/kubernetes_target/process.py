@@ -35,8 +35,7 @@ class PodProcess:
     def __init__(self, cluster: Cluster, namespace: str, pod: str, log: PodLog) -> None:
         self.name = pod
         self._exits: list[int] = []
-        self.address = ""
-        """Of its pod, the newest one."""
+        self._address = ""
         self._cluster, self._namespace, self._log = cluster, namespace, log
         self._changed = threading.Condition()
         self._connecting = threading.RLock()
@@ -57,12 +56,12 @@ class PodProcess:
             container = pod.status.container_statuses[0].container_id
             if container != self._container:  # another keeper, which knows nothing of the ends before
                 self._earlier, self._container = list(self._exits), container
-            self.address = pod.status.pod_ip
+            self._address = pod.status.pod_ip
             session = self._cluster.execute(self._namespace, self.name, RELAY)
             with self._changed:
                 self._session, self._told = session, False
             threading.Thread(target=self._listen, args=(session,), name=f"keeper of {self.name}", daemon=True).start()
-            self._log.follow()
+            self._log.follow(pod)
 
     def begun(self, *, within: float) -> None:
         """Return when it has been started at least once. DeploymentError.
@@ -138,6 +137,12 @@ class PodProcess:
         return str(self._ask("flaw_model", flaw=flaw))
 
     # What it is.
+
+    @property
+    def address(self) -> str:
+        """Of its pod, the newest one."""
+        self._look()
+        return self._address
 
     @property
     def exits(self) -> list[int]:

@@ -6,8 +6,9 @@ import socket
 import threading
 from contextlib import ExitStack
 
-from support.errors import DeploymentError
+from support.errors import DeploymentError, Unavailable
 from support.kubernetes_target.cluster import Cluster
+from support.kubernetes_target.manifests import MAY_BE_LOST
 from support.relay import Loopback
 
 TRIED_FOR = 3.0
@@ -29,8 +30,9 @@ class Reach:
         self._direct = answers(address, port)
 
     @property
-    def told(self) -> str:
-        return "pods by their addresses" if self._direct else "pods by way of the API server"
+    def direct(self) -> bool:
+        """Pods by their addresses."""
+        return bool(self._direct)
 
     def at(self, pod: str, address: str, port: int) -> str:
         """address:port to connect to."""
@@ -41,6 +43,19 @@ class Reach:
                 self._forwards[pod, port] = way = Loopback(lambda: self._dialled(pod, port))
                 self._open.enter_context(way)
             return self._forwards[pod, port].address
+
+    def service(self, name: str) -> str:
+        """address:port of a service at a node, rather one that is not to be lost. Unavailable when none answers."""
+        (port,) = self._cluster.service(self._namespace, name).spec.ports
+        nodes = sorted(self._cluster.nodes(), key=lambda node: MAY_BE_LOST in (node.metadata.labels or {}))
+        found = [one.address for node in nodes for one in node.status.addresses if one.type.endswith("IP")]
+        for address in found:
+            if answers(address, port.node_port):
+                return f"{address}:{port.node_port}"
+        raise Unavailable(
+            f"no port of a node can be reached from here (tried {', '.join(found)}), so no client can use a service: "
+            "run it where the nodes can be reached"
+        )
 
     def close(self) -> None:
         """Carry nothing any more. Safe to call twice."""

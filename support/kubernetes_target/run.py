@@ -55,9 +55,16 @@ class ClusterRun:
     def close(self) -> None:
         """Delete all of it, and return when it is gone. DeploymentError when it is not. Safe to call twice."""
         self._over.set()
-        for one in self._cluster.namespaces(f"{RUN}={self.name}"):
-            self._cluster.delete_namespace(one.metadata.name, grace=1)
-        if left := self._cluster.await_gone(f"{RUN}={self.name}", within=GONE_WITHIN):
+        try:
+            for one in self._cluster.namespaces(f"{RUN}={self.name}"):
+                self._cluster.delete_namespace(one.metadata.name, grace=1)
+            left = self._cluster.await_gone(f"{RUN}={self.name}", within=GONE_WITHIN)
+        except DeploymentError as failure:
+            raise DeploymentError(
+                f"{failure}; the namespaces of {self.name} could not be deleted and go by themselves when the lease "
+                f"of the run is over, {LASTS} s after the cluster is back"
+            ) from failure
+        if left:
             raise DeploymentError(
                 f"the namespaces {', '.join(left)} were deleted and are still there after {GONE_WITHIN:g} s: "
                 "'kubectl describe namespace' says what they wait for"
@@ -84,7 +91,7 @@ class ClusterRun:
     def _usable(self, reaper: Any) -> list[str]:
         """Versions of Dynamo of the image, which is the reaper's too. Unavailable when it is not of this project."""
         with self._cluster.asked():
-            log = self._cluster.log(self.name, reaper.metadata.name)
+            log = self._cluster.log(self.name, reaper.metadata.name, follow=True)
             first = next(iter(log), b"")
             log.close()
         try:

@@ -6,10 +6,14 @@ import platform
 from pathlib import Path
 
 from support.errors import Unavailable
+from support.kubernetes_target import allowed
 from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.deployment import KubernetesDeployment
+from support.kubernetes_target.hosting import Commands
+from support.kubernetes_target.load_job import LoadJob
 from support.kubernetes_target.manifests import Home
 from support.kubernetes_target.run import ClusterRun, sweep
+from support.load.plan import LoadPlan
 from support.pool import PooledTarget
 from support.settings import Settings
 from support.spec import DeploymentSpec
@@ -27,9 +31,11 @@ class KubernetesTarget(PooledTarget[KubernetesDeployment]):
         self._image, self._logs = settings.image, logs
         self._cluster = Cluster(settings.context)
         self._version = self._cluster.version()
+        allowed.insist(self._cluster)
         sweep(self._cluster)
         self._run = ClusterRun(self._cluster, prefix=settings.namespace, image=settings.image)
         self._dynamo = settings.dynamo
+        self._commands = Commands(settings.lose_node, settings.return_node, settings.lose_api, settings.return_api)
         self._built = 0
 
     def unavailable(self, spec: DeploymentSpec) -> str | None:
@@ -49,6 +55,15 @@ class KubernetesTarget(PooledTarget[KubernetesDeployment]):
             "Python": platform.python_version(),
         }
 
+    def load(self, plan: LoadPlan, log_dir: Path, *, within: float) -> None:
+        """Run a load from inside the cluster (`LoadJob`), which reaches deployments at their `inner_url`.
+
+        within: seconds until every request has ended.
+        """
+        self._built += 1
+        home = Home(f"{self._run.name}-{self._built}", self._run.name, self._image)
+        LoadJob(self._cluster, home, self._run.namespace, plan, log_dir).run(within=within)
+
     def close(self) -> None:
         try:
             super().close()
@@ -59,5 +74,10 @@ class KubernetesTarget(PooledTarget[KubernetesDeployment]):
         self._built += 1
         home = Home(f"{self._run.name}-{self._built}", self._run.name, self._image)
         return KubernetesDeployment(
-            spec, cluster=self._cluster, run=self._run, home=home, logs=self._logs / f"d{self._built}"
+            spec,
+            cluster=self._cluster,
+            run=self._run,
+            home=home,
+            logs=self._logs / f"d{self._built}",
+            commands=self._commands,
         )

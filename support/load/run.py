@@ -68,10 +68,7 @@ class LoadRun:
 
     def start(self) -> None:
         """Returns when every shard is about to send. UsageError when the folder holds a load already."""
-        self.log_dir.mkdir(parents=True, exist_ok=True)
-        if (self.log_dir / "load.json").exists():
-            raise UsageError(f"{self.log_dir} holds a load already: give another folder, or delete it")
-        self._describe()
+        describe(self.plan, self.log_dir, clock_offset=self.clock_offset)
         for number in range(self.plan.shards):
             self._shards.append(_Shard([*self._program, str(self.log_dir), str(number)]))
         try:
@@ -146,15 +143,20 @@ class LoadRun:
         for shard in self._shards:
             shard.insist_on_health()
 
-    def _describe(self) -> None:
-        described = {
-            "schema": SCHEMA,
-            "run": str(uuid.uuid4()),
-            "clock_offset": self.clock_offset,
-            "boot": _BOOT.read_text().strip() if _BOOT.exists() else "",
-            "plan": self.plan.to_json(),
-        }
-        (self.log_dir / "load.json").write_text(json.dumps(described, indent=1))
+
+def describe(plan: LoadPlan, folder: Path, *, clock_offset: float) -> None:
+    """Write what the folder's records are of. UsageError when it holds a load already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "load.json").exists():
+        raise UsageError(f"{folder} holds a load already: give another folder, or delete it")
+    described = {
+        "schema": SCHEMA,
+        "run": str(uuid.uuid4()),
+        "clock_offset": clock_offset,
+        "boot": _BOOT.read_text().strip() if _BOOT.exists() else "",
+        "plan": plan.to_json(),
+    }
+    (folder / "load.json").write_text(json.dumps(described, indent=1))
 
 
 class _Shard:

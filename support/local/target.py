@@ -38,6 +38,8 @@ class LocalTarget(PooledTarget[LocalDeployment]):
     def unavailable(self, spec: DeploymentSpec) -> str | None:
         if spec.engine == "real":
             return "the real engines need a GPU and a cluster: this run is on the local target"
+        if spec.behind_one_address:
+            return "frontends have one address for all only on a cluster: this run is on the local target"
         if spec.engine == "counting" and installed.numbers(spec.dynamo) < _COUNTING_SINCE:
             return f"the counting engine needs Dynamo 1.4 or newer, this run is on {spec.dynamo}"
         try:
