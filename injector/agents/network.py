@@ -24,7 +24,7 @@ from injector.agents.sockets import socket_in
 from injector.agents.waiting import awaited
 from injector.errors import Conflict, Invalid
 from injector.fault import Order
-from injector.inventory import Inventory, pod
+from injector.inventory import Node
 from injector.words import Action, Direction, Kind
 
 CONNECTS_WITHIN = 0.2
@@ -85,8 +85,8 @@ class Partition(Family):
 
     name = "partition"
 
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
+    def __init__(self, node: Node) -> None:
+        self._node = node
 
     def answers(self, order: Order) -> bool:
         return order.kind == Kind.NETWORK
@@ -106,16 +106,17 @@ class Partition(Family):
     def plan(self, order: Order) -> dict[str, Any]:
         ends = []
         for end in parameters(order).ends:
-            there = pod(self._inventory, end.pod)
-            if not there.namespace.exists():
+            namespace = self._node.victim(end.pod, order.identities.get(end.pod)).namespace
+            inode = namespace and _inode(namespace)
+            if not inode:
                 raise Conflict(f"{end.pod} has no network namespace now: wait until it runs")
             peers = [(str(peer.address), peer.port) for peer in end.peers]
-            inode = there.namespace.stat().st_ino
-            ends.append({"namespace": str(there.namespace), "inode": inode, "peers": peers, "resets": end.resets})
+            where = {"pod": end.pod, "namespace": str(namespace), "inode": inode}
+            ends.append(where | {"peers": peers, "resets": end.resets})
         return {"ends": ends}
 
     def inject(self, work: Work) -> None:
-        for cut in _cuts(work):
+        for _, cut in _cuts(work):
             cut.inject()
             work.step("cut")
 
@@ -123,20 +124,20 @@ class Partition(Family):
         how = parameters(work.fault.order).how()
         connected = [] if how.condition else _connections(work)
         missing = awaited(lambda: _unstopped(work, how), within=_STOPPED_WITHIN) if how.condition else None
-        counts = [cut.packets() for cut in _cuts(work)]
+        counts = [cut.packets() for _, cut in _cuts(work)]
         if connected or missing or not all(counts):
             raise NoEffect(f"{len(connected)} ends still connect, {counts} packets were stopped at each")
         way = "some packets" if how.condition else "no connection any more, and packets"
         return f"{way} stopped at {len(counts)} ends: {', '.join(map(str, counts))}"
 
     def heal(self, work: Work) -> None:
-        for cut in _cuts(work):
+        for _, cut in _cuts(work):
             with contextlib.suppress(FileNotFoundError):  # its namespace goes at this moment
                 cut.heal()
             work.step("healed")
 
     def gone(self, work: Work) -> str:
-        standing = [cut.namespace.name for cut in _cuts(work) if _there(cut)]
+        standing = [end["pod"] for end, cut in _cuts(work) if _there(cut)]
         if standing:
             raise StillThere(f"the table {work.mark} is still there in {', '.join(standing)}")
         return f"no table {work.mark} any more at {len(work.undo['ends'])} ends"
@@ -145,8 +146,12 @@ class Partition(Family):
         return None if list(_cuts(work)) else "the namespaces that it cut have gone"
 
     def lost(self, work: Work) -> str | None:
-        taken = [cut.namespace.name for cut in _cuts(work) if not _there(cut)]
+        taken = [end["pod"] for end, cut in _cuts(work) if not _there(cut)]
         return f"somebody took the table {work.mark} away in {', '.join(taken)}" if taken else None
+
+    def departed(self, work: Work) -> tuple[str, ...]:
+        there = {end["pod"] for end, _ in _cuts(work)}
+        return tuple(name for name in work.fault.order.pods if name not in there)
 
     def leftovers(self, prefix: str) -> set[str]:
         return {table for namespace in _namespaces() for table in _tables(namespace) if table.startswith(prefix)}
@@ -167,14 +172,22 @@ def parameters(order: Order) -> Parameters:
         raise Invalid(f"{field}: {first['msg']}", field=f"parameters.{field}") from failure
 
 
-def _cuts(work: Work) -> Iterator[Cut]:
-    """One at each end whose namespace is still the one that it was."""
+def _cuts(work: Work) -> Iterator[tuple[dict[str, Any], Cut]]:
+    """Each end whose namespace is still the one that it was, as planned, and its cut."""
     how = parameters(work.fault.order).how()
     for end in work.undo["ends"]:
-        namespace = Path(end["namespace"])
-        if _inode(namespace) == end["inode"]:
+        if namespace := _found(end, work.mark):
             peers = tuple(address for address, _ in end["peers"])
-            yield Cut(namespace, work.mark, peers, work.seconds_left, how, end["resets"])
+            yield end, Cut(namespace, work.mark, peers, work.seconds_left, how, end["resets"])
+
+
+def _found(end: dict[str, Any], mark: str) -> Path | None:
+    """Its namespace, if that is there: it may outlive the process by which it was reached."""
+    namespace = Path(end["namespace"])
+    if _inode(namespace) == end["inode"]:
+        return namespace
+    others = (other for other in _namespaces() if _inode(other) == end["inode"])
+    return next((other for other in others if mark in _tables(other)), None)
 
 
 def _inode(namespace: Path) -> int | None:
@@ -198,13 +211,13 @@ def _connections(work: Work) -> list[str]:
     with ExitStack() as open_ones:
         waiting: dict[int, tuple[socket.socket, str]] = {}
         poll = select.poll()
-        for end in work.undo["ends"]:
+        for end, cut in _cuts(work):
             address, port = end["peers"][0]
-            probe = open_ones.enter_context(_probe(Path(end["namespace"]), address, socket.SOCK_STREAM))
+            probe = open_ones.enter_context(_probe(cut.namespace, address, socket.SOCK_STREAM))
             probe.setblocking(False)
             probe.connect_ex((address, port))
             poll.register(probe, select.POLLOUT)
-            waiting[probe.fileno()] = (probe, f"{Path(end['namespace']).name} to {address}")
+            waiting[probe.fileno()] = (probe, f"{end['pod']} to {address}")
         made = []
         until = time.monotonic() + CONNECTS_WITHIN
         while waiting and (left := until - time.monotonic()) > 0:
@@ -219,7 +232,7 @@ def _connections(work: Work) -> list[str]:
 def _unstopped(work: Work, how: Obstruction) -> str | None:
     """Send what must be stopped in part from each end where nothing was stopped so far; None when there is none."""
     idle = 0
-    for end, cut in zip(work.undo["ends"], _cuts(work), strict=False):
+    for end, cut in _cuts(work):
         if cut.packets():
             continue
         idle += 1

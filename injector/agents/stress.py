@@ -26,10 +26,10 @@ from injector.agents.process_faults import (
     hold,
     keeper_lost,
     plan_of,
-    pods_of,
     refuse_parameters,
     running_of,
     seen_running,
+    victims_of,
 )
 from injector.agents.processes import STOPPED
 from injector.agents.waiting import awaited
@@ -69,7 +69,7 @@ class Slowed(KeptFamily):
     def plan(self, order: Order) -> dict[str, Any]:
         period, shares = CYCLES[GpuFault(order.fault_type)]
         cycle: Cycle = {"period": period, "share": shares[_severity(order)]}
-        return {"plan": keepers.holds(keepers.leaders(pods_of(self._inventory, order)), cycle=cycle)}
+        return {"plan": keepers.holds(keepers.leaders(victims_of(self._node, order)), cycle=cycle)}
 
     def inject(self, work: Work) -> None:
         hold(work)
@@ -127,7 +127,7 @@ class Squeezed(KeptFamily):
         return frozenset(f"memory of {name}" for name in order.pods)
 
     def plan(self, order: Order) -> dict[str, Any]:
-        plan = keepers.holds(keepers.leaders(pods_of(self._inventory, order)))
+        plan = keepers.holds(keepers.leaders(victims_of(self._node, order)))
         wanted: dict[str, int] = {}
         for one in keeper.of(plan):
             with suppress(ProcessLookupError):
