@@ -6,6 +6,7 @@ Each end is a cut in a pod's network namespace (`injector.agents.partition`); th
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import shutil
 import socket
@@ -122,13 +123,16 @@ class Partition(Family):
 
     def verify(self, work: Work) -> str:
         how = parameters(work.fault.order).how()
-        connected = [] if how.condition else _connections(work)
+        tried = {} if how.condition else _tried(work)
         missing = awaited(lambda: _unstopped(work, how), within=_STOPPED_WITHIN) if how.condition else None
-        counts = [cut.packets() for _, cut in _cuts(work)]
-        if connected or missing or not all(counts):
-            raise NoEffect(f"{len(connected)} ends still connect, {counts} packets were stopped at each")
+        counts = {end["pod"]: cut.packets() for end, cut in _cuts(work)}
+        made = [pod for pod, error in tried.items() if not error]
+        refused = [end["pod"] for end, _ in _cuts(work) if _refused_there(end, how, tried)]
+        if made or missing or not all(count for pod, count in counts.items() if pod not in refused):
+            raise NoEffect(f"{len(made)} ends still connect, {[*counts.values()]} packets were stopped at each")
         way = "some packets" if how.condition else "no connection any more, and packets"
-        return f"{way} stopped at {len(counts)} ends: {', '.join(map(str, counts))}"
+        also = f"; the other end refuses {', '.join(refused)}" if refused else ""
+        return f"{way} stopped at {len(counts)} ends: {', '.join(map(str, counts.values()))}{also}"
 
     def heal(self, work: Work) -> None:
         for _, cut in _cuts(work):
@@ -206,9 +210,10 @@ def _there(cut: Cut) -> bool:
         return False
 
 
-def _connections(work: Work) -> list[str]:
-    """Of one attempt from each end to its first peer: those that were made."""
+def _tried(work: Work) -> dict[str, int | None]:
+    """One attempt from each end to its first peer: 0 where it was made, else its error; None where nothing happened."""
     with ExitStack() as open_ones:
+        tried: dict[str, int | None] = {}
         waiting: dict[int, tuple[socket.socket, str]] = {}
         poll = select.poll()
         for end, cut in _cuts(work):
@@ -217,16 +222,20 @@ def _connections(work: Work) -> list[str]:
             probe.setblocking(False)
             probe.connect_ex((address, port))
             poll.register(probe, select.POLLOUT)
-            waiting[probe.fileno()] = (probe, f"{end['pod']} to {address}")
-        made = []
+            waiting[probe.fileno()] = (probe, end["pod"])
+            tried[end["pod"]] = None
         until = time.monotonic() + CONNECTS_WITHIN
         while waiting and (left := until - time.monotonic()) > 0:
             for number, _ in poll.poll(left * 1000):
-                probe, words = waiting.pop(number)
+                probe, pod = waiting.pop(number)
                 poll.unregister(number)
-                if not probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                    made.append(words)
-        return made
+                tried[pod] = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return tried
+
+
+def _refused_there(end: dict[str, Any], how: Obstruction, tried: dict[str, int | None]) -> bool:
+    """By its peer, which resets what comes: where that is on another node, nothing may have come in here yet."""
+    return how.action == "reject" and not end["resets"] and tried.get(end["pod"]) == errno.ECONNREFUSED
 
 
 def _unstopped(work: Work, how: Obstruction) -> str | None:
@@ -238,7 +247,7 @@ def _unstopped(work: Work, how: Obstruction) -> str | None:
         idle += 1
         address, _ = end["peers"][0]
         if how.direction == "in":
-            _connections(work)  # what the peer answers comes in
+            _tried(work)  # what the peer answers comes in
             continue
         size = _LARGE_DATAGRAM if how.bytes_per_second else _DATAGRAM
         with _probe(cut.namespace, address, socket.SOCK_DGRAM) as probe:

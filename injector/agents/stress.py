@@ -121,6 +121,14 @@ class Squeezed(KeptFamily):
 
     def available(self, order: Order) -> str | None:
         _severity(order)
+        try:
+            for victim in victims_of(self._node, order):
+                for leader in victim.leaders:
+                    leader.memory_limit()
+        except PermissionError:
+            return "this agent may not limit processes of another user: give it the capability SYS_RESOURCE"
+        except ProcessLookupError:
+            return None  # it has just ended
         return None
 
     def claims(self, order: Order) -> frozenset[str]:
