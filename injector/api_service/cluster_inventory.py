@@ -65,7 +65,7 @@ class ClusterInventory:
 
 
 class ClusterAgents(Mapping[str, AgentClient]):
-    """Those of each node: pods of a DaemonSet, which come and go, at addresses that change."""
+    """Of the nodes that have opted in: pods of a DaemonSet, which come and go. KeyError for a node without one now."""
 
     def __init__(self, cluster: Cluster, token: str) -> None:
         self._cluster, self._token = cluster, token
@@ -78,10 +78,10 @@ class ClusterAgents(Mapping[str, AgentClient]):
         return self._known[node, address]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._addresses())
+        return iter(each["metadata"]["name"] for each in self._cluster.nodes(ALLOWED))
 
     def __len__(self) -> int:
-        return len(self._addresses())
+        return len(self._cluster.nodes(ALLOWED))
 
     def close(self) -> None:
         """End the connections of all."""

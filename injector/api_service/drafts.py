@@ -110,7 +110,7 @@ def of_network(request: NetworkRequest, inventory: Inventory) -> Draft:
         "direction": str(request.direction),
         "action": str(request.action),
         "loss_percent": request.loss_percent,
-        "bytes_per_second": request.bandwidth_mbit * _BYTES if request.bandwidth_mbit else None,
+        "bytes_per_second": max(1, round(request.bandwidth_mbit * _BYTES)) if request.bandwidth_mbit else None,
         "latency_ms": request.latency_ms,
     }
     cut = tuple(sources) if one_way else (*sources, *targets)

@@ -102,7 +102,7 @@ class NetworkRequest(Injection):
     action: Annotated[Action, Field(description="DROP: silence. REJECT: a reset at once.")] = Action.DROP
     loss_percent: Annotated[Whole, Field(ge=1, le=100)] = 100
     latency_ms: Annotated[Whole | None, Field(ge=1, le=60_000)] = None
-    bandwidth_mbit: Annotated[Whole | None, Field(ge=1, le=1000)] = None
+    bandwidth_mbit: Annotated[Annotated[float, Strict()] | None, Field(gt=0, le=1000)] = None
 
 
 class ProcessRequest(Injection):

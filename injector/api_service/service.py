@@ -109,9 +109,9 @@ class Service:
         """Every fault of every agent, also those that the service does not know of. Undone names what failed."""
         opened = [record for record in self.records() if not record.over]
         failures = []
-        for agent in self._agents.values():
+        for node in self._agents:
             try:
-                agent.recover_all()
+                self._agent(node).recover_all()
             except Undone as failure:
                 failures.append(failure.detail)
         self._refreshed(opened)
@@ -150,9 +150,9 @@ class Service:
     def insist_on_agents(self) -> None:
         """Undone, naming the agents that do not answer."""
         lacking = []
-        for agent in self._agents.values():
+        for node in self._agents:
             try:
-                agent.reports()
+                self._agent(node).reports()
             except Refusal as failure:
                 lacking.append(failure.detail)
         if lacking:
@@ -192,12 +192,18 @@ class Service:
         return [record for record in self._refreshed(list(self._records.values())) if not record.over]
 
     def _agent(self, node: str) -> AgentClient:
-        if node not in self._agents:
-            raise Undone(f"there is no agent on the node {node}: start one there")
-        return self._agents[node]
+        try:
+            return self._agents[node]
+        except KeyError:
+            raise Undone(f"there is no agent on the node {node}: start one there") from None
 
     def _record(self, identity: str) -> Record:
+        self._meet_agents()
         with self._lock:
+            if identity not in self._records and (silent := {*self._agents} - self._met):
+                raise Undone(
+                    f"nobody knows the fault {identity!r}, and the agents of {', '.join(silent)} do not answer"
+                )
             if identity not in self._records:
                 raise Unknown(f"there is no fault {identity!r}: GET /api/v1/faults lists those that there are")
             return self._records[identity]
