@@ -126,7 +126,7 @@ class Partition(Family):
         tried = {} if how.condition else _tried(work)
         missing = awaited(lambda: _unstopped(work, how), within=_STOPPED_WITHIN) if how.condition else None
         counts = {end["pod"]: cut.packets() for end, cut in _cuts(work)}
-        made = [pod for pod, error in tried.items() if not error]
+        made = [pod for pod, error in tried.items() if error == 0]
         refused = [end["pod"] for end, _ in _cuts(work) if _refused_there(end, how, tried)]
         if made or missing or not all(count for pod, count in counts.items() if pod not in refused):
             raise NoEffect(f"{len(made)} ends still connect, {[*counts.values()]} packets were stopped at each")

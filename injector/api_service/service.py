@@ -227,8 +227,7 @@ class Service:
             with self._lock:
                 self._met.add(node)
                 for fault in told.values():
-                    if not fault.over:
-                        self._take_over(node, fault)
+                    self._take_over(node, fault)
 
     def _take_over(self, node: str, fault: Fault) -> None:
         order = fault.order
@@ -271,11 +270,12 @@ class Service:
         """With what the agents say now of those that are not over. What was made at a part of its nodes is undone."""
         told: dict[str, dict[str, Fault] | Unreachable] = {}
         # Chosen before any agent is asked: what an agent told before it was asked for a fault is no news of that fault.
-        for record in [one for one in records if not one.over and one.id not in self._busy]:
+        wanted = [one for one in records if not one.over and one.id not in self._busy]
+        for record in wanted:
             before = record.state
             for node, order in record.orders.items():
                 if node not in told:
-                    told[node] = self._told(node)
+                    told[node] = self._told(node, [one.id for one in wanted if node in one.orders])
                 self._learn(record, node, order, told[node])
             if record.ended is State.FAILED and not all(part.over for part in record.parts.values()):
                 record.ended = None
@@ -284,9 +284,9 @@ class Service:
                 self._remember(record)
         return records
 
-    def _told(self, node: str) -> dict[str, Fault] | Unreachable:
+    def _told(self, node: str, ids: list[str] | None = None) -> dict[str, Fault] | Unreachable:
         try:
-            return self._agent(node).faults()
+            return self._agent(node).faults(ids)
         except Refusal as failure:
             return failure if isinstance(failure, Unreachable) else Unreachable(failure.detail)
 
