@@ -263,4 +263,5 @@ def test_an_xid_is_in_the_log_of_the_nodes_kernel(service: Installed, tmp_path: 
     assert "GPU has fallen off the bus." in made
     here = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     if here in {node["status"]["nodeInfo"]["bootID"] for node in told("get", "nodes")["items"]}:
-        assert json.loads(made)["evidence"][0].split("'")[1] in subprocess.check_output(["dmesg"], text=True)
+        line = json.loads(made)["evidence"][0].partition(" log is '")[2].partition("'")[0]
+        assert line in subprocess.check_output(["dmesg"], text=True)
