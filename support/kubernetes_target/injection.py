@@ -38,17 +38,15 @@ class ClusterInjection:
         """namespace: the deployment's. Unavailable where nobody has installed it, or nobody may say so."""
         self._cluster, self._namespace = cluster, namespace
         try:
-            with cluster.asked():
-                found = cluster.core.list_namespaced_secret(HOME, _request_timeout=ANSWERS_WITHIN).items
+            tokens = cluster.secret(HOME, _TOKENS)
         except DeploymentError as refused:
             raise Unavailable(f"the token of the injection service cannot be read: {refused}") from refused
-        tokens = [one.data[_TOKEN] for one in found if one.metadata.name == _TOKENS]
-        if not tokens:
+        if tokens is None:
             raise Unavailable("no injection service is installed on this cluster: docs/injection.md says how")
         self._open = ExitStack()
         way = Loopback(self._dialled)
         self._open.enter_context(way)
-        token = base64.b64decode(tokens[0]).decode()
+        token = base64.b64decode(tokens[_TOKEN]).decode()
         self.service = InjectionService(f"http://{way.address}", token=token, namespace=namespace)
         self._open.callback(self.service.close)
         try:
