@@ -62,7 +62,7 @@ class FakeAgent:
     def faults(self, ids: list[str] | None = None) -> dict[str, Fault]:
         if isinstance(self.refusal, Unreachable):
             raise self.refusal
-        return {one.id: one for one in self.known.values() if (not one.over if ids is None else one.id in ids)}
+        return {one.id: one for one in self.known.values() if ids is None or one.id in ids}
 
 
 class FakeCluster:
@@ -160,6 +160,13 @@ def test_a_service_that_forgot_learns_from_both(ground: Ground) -> None:
     assert (found.asked, found.targets, found.nodes) == (made.asked, made.targets, ["n1", "n2"])
     assert forgetful.recover(made.id).state is State.RECOVERED
     assert ground.states() == [[State.RECOVERED], [State.RECOVERED]]
+
+
+def test_it_also_learns_what_ended_meanwhile(ground: Ground) -> None:
+    ground.service().inject(draft(), identity="one")
+    for agent in ground.agents.values():
+        agent.known["one"].state = State.EXPIRED
+    assert (ground.service("none").fault("one").state, ground.service("none").faults()) == (State.EXPIRED, [])
 
 
 def test_who_is_silent_may_know_it(ground: Ground) -> None:

@@ -49,7 +49,7 @@ class AgentClient:
         return [Fault.model_validate(each) for each in self._ask("POST", "/v1/recover")]
 
     def faults(self, ids: Sequence[str] | None = None) -> dict[str, Fault]:
-        """Those of these ids that it remembers, or all that are not over there; by their ids."""
+        """Those of these ids that it remembers, or all; by their ids."""
         asked = "" if ids is None else f"?{urlencode({'id': ids}, doseq=True)}"
         found = [Fault.model_validate(each) for each in self._ask("GET", f"/v1/faults{asked}")]
         return {fault.id: fault for fault in found}

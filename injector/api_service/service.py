@@ -219,7 +219,7 @@ class Service:
                 self._busy.discard(record.id)
 
     def _meet_agents(self) -> None:
-        """Take over what they do and this service does not remember: it may have lost its folder."""
+        """Take over what they remember and this service does not: it may have lost its folder."""
         for node in {*self._agents} - self._met:
             told = self._told(node)
             if isinstance(told, Unreachable):
@@ -247,7 +247,8 @@ class Service:
         if node not in record.orders:
             record.orders[node] = order
         record.parts.setdefault(node, fault)
-        self._remember(record)
+        if not record.over:
+            self._remember(record)
 
     def _call_off(self, record: Record, refusal: Refusal) -> None:
         """An agent would not, or failed: those that have done their part take it back."""
