@@ -58,7 +58,12 @@ class ClusterInjection:
             raise
 
     def await_ready(self, components: Sequence[Component]) -> None:
-        """Return when the API server, which the service asks, calls those that run ready. DeploymentError."""
+        """Return when the API server, which the service asks, calls those that run ready. DeploymentError.
+
+        At once when a fault is there: who suffers from it may not be ready.
+        """
+        if self.service.active():
+            return
         wanted = [one.name for one in components if one.running]
 
         def ready(pods: dict[str, Any]) -> bool:
