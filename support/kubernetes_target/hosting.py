@@ -11,8 +11,8 @@ from typing import Any
 from support.errors import FaultError, Unavailable
 from support.kubernetes_target import manifests
 from support.kubernetes_target.cluster import Cluster, Manifest
-from support.kubernetes_target.injection import ROLE
-from support.kubernetes_target.manifests import MAY_BE_LOST, Home, set_of
+from support.kubernetes_target.labels import MAY_BE_LOST, ROLE
+from support.kubernetes_target.manifests import Home, set_of
 from support.kubernetes_target.pods import container_runs, hopeless, node_ready, ready, waits_for
 from support.spec import Role
 from support.waiting import scaled

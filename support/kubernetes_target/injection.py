@@ -21,8 +21,6 @@ from support.waiting import eventually
 
 HOME = "dynamo-faults"
 """Namespace in which docs/injection.md installs it."""
-ALLOWED, ROLE, KEPT = "dynamo-faults/allowed", "dynamo-faults/role", "dynamo-faults/kept"
-"""Labels by which it knows that faults may be done to a namespace, what a pod is, and that a keeper is in it."""
 _SERVICE, _AGENTS = "app.kubernetes.io/name=fault-injection-service", "app.kubernetes.io/name=gpu-fault-injector"
 _TOKENS, _TOKEN = "fault-injection-tokens", "api"
 READY_WITHIN = 30.0

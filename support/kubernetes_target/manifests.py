@@ -12,14 +12,9 @@ from support.commands import ETCD_CLIENT, HTTP, NATS_MONITOR, UP, Command, Surro
 from support.kept_deployment import names
 from support.kubernetes_target.cluster import CONTAINER, Manifest
 from support.kubernetes_target.in_image import COMMANDS, DATA
-from support.kubernetes_target.injection import ALLOWED, KEPT, ROLE
+from support.kubernetes_target.labels import ALLOWED, KEPT, MAY_BE_LOST, ROLE, RUN, SET
 from support.spec import GENERATING, Role
 
-RUN = "dynamo-fault-specs/run"
-"""Label of everything of a run: its name."""
-SET = "dynamo-fault-specs/set"
-MAY_BE_LOST = "dynamo-fault-specs/may-be-lost"
-"""Label of a node, by its owner, "true": it may be drained, or taken off the network, by a scenario."""
 PEERS = "peers"
 """The service by which components find each other: etcd-0.peers."""
 FRONTENDS = "frontend"
