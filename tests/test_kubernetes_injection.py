@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -104,9 +105,10 @@ def test_a_partition_between_two_nodes_stops_the_two_and_nobody_else(
 def test_what_one_of_two_agents_refuses_neither_does(service: Installed, pods: dict[str, Pod]) -> None:
     held = {"partition_type": "CUSTOM", "source": "frontend-0", "target": "vllm-worker-0"}
     first = service.done("/network/inject", **held, loss_percent=1)
-    said = service.refused(409, "/network/inject", partition_type="FRONTEND_WORKER", id="half", duration_seconds=60)
+    name = f"half-{uuid4().hex[:8]}"  # the nodes remember those of earlier installations
+    said = service.refused(409, "/network/inject", partition_type="FRONTEND_WORKER", id=name, duration_seconds=60)
     assert f"the fault {first['id']} (CUSTOM) has the network of {PODS}/frontend-0" in said
-    half = service.fault("half")
+    half = service.fault(name)
     assert (half["state"], half["targets_left"]) == ("FAILED", [])
     assert service.recover(first)["state"] == "RECOVERED"
     assert pods["vllm-worker-0"].connects(pods["frontend-0"])
