@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from injector.clock import Moment
+from injector.inventory import Identity
 from injector.journal import Entry
 from injector.life import State
 from injector.words import Kind
@@ -33,6 +34,12 @@ class Order(BaseModel):
     seconds: float = Field(gt=0, le=LONGEST)
     parameters: dict[str, Any] = {}
     """Of the family; it says which there are."""
+    identities: dict[str, Identity] = {}
+    """Of pods of Kubernetes, by their names here."""
+    asked: dict[str, Any] = {}
+    """The request that it came from, and `strikes` the pods that it takes out of service: for a service that has lost
+    its memory."""
+    strikes: tuple[str, ...] = ()
 
 
 class Fault(Entry):
@@ -51,6 +58,8 @@ class Fault(Entry):
     """While RECOVERING: what it will be when it is seen gone."""
     evidence: list[str] = Field(default_factory=list)
     """What the probes saw, in order."""
+    departed: tuple[str, ...] = ()
+    """Pods of the order that it is done to no more, for they have gone."""
     reason: str | None = None
     """Why it ends, or ended, otherwise than by request or deadline."""
     trouble: str | None = None

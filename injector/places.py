@@ -15,6 +15,7 @@ REGISTRY = "registry.json"
 AGENT_PORT = 8081
 SERVICE_PORT = 8080
 _TOKEN = "agent.token"
+_SHORTEST = 16
 
 
 def agent_token(state: Path) -> str:
@@ -29,3 +30,14 @@ def agent_token(state: Path) -> str:
             os.link(name, file)
         Path(name).unlink()
     return file.read_text()
+
+
+def token_in(file: Path) -> str:
+    """A token from a file. ValueError, in one sentence, for one that cannot be read or is too short."""
+    try:
+        token = file.read_text().strip()
+    except OSError as failure:
+        raise ValueError(f"the token file {file} cannot be read: {failure.strerror}") from failure
+    if len(token) < _SHORTEST:
+        raise ValueError(f"the token in {file} is shorter than {_SHORTEST} characters: make a longer one")
+    return token

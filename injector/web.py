@@ -42,7 +42,10 @@ def answer_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def spoken(request: Request, failure: HTTPException) -> JSONResponse:
-        return _problem(failure.status_code, str(failure.detail), headers=failure.headers)
+        status = (
+            422 if failure.status_code == 400 else failure.status_code
+        )  # a body that is no text is none that can be
+        return _problem(status, str(failure.detail), headers=failure.headers)
 
     @app.middleware("http")
     async def bounded(request: Request, go_on: Callable[[Request], Awaitable[Any]]) -> Any:

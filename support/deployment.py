@@ -351,6 +351,10 @@ class Target(ABC):
     def unavailable(self, spec: DeploymentSpec) -> str | None:
         """Why a deployment of this spec cannot be had here, in one sentence; None when it can."""
 
+    def kernel_elsewhere(self) -> str | None:
+        """Why the log of this machine's kernel is not the one that its deployments write; None when it is."""
+        return None
+
     @abstractmethod
     def deployment(self, spec: DeploymentSpec) -> Deployment:
         """A ready deployment of that spec, used by one scenario at a time; from the pool when a good one is there."""

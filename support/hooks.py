@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -122,7 +123,7 @@ def before_all(context: Context) -> None:
     report = _Report.into(context.run.results, context.config)
     report.run = context.run
     _runner(context).formatters.append(report)
-    signal.signal(signal.SIGTERM, _interrupted)
+    signal.signal(signal.SIGTERM, partial(_interrupted, _runner(context)))
 
 
 def after_all(context: Context) -> None:
@@ -171,8 +172,12 @@ def _refuse(error: str) -> NoReturn:
     os._exit(2)
 
 
-def _interrupted(number: int, frame: object) -> NoReturn:
-    """SIGTERM ends a run as Ctrl-C does: the scenario's evidence and the report are still written."""
+def _interrupted(runner: Any, number: int, frame: object) -> NoReturn:
+    """SIGTERM ends a run as Ctrl-C does: the scenario's evidence and the report are still written.
+
+    The runner is told before, for whoever is interrupted may swallow it: a finalizer, or a library's callback.
+    """
+    runner.abort("SIGTERM")
     raise KeyboardInterrupt
 
 

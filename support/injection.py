@@ -42,9 +42,9 @@ class Injected:
 class InjectionService:
     """A client of one service. FaultError for what it could not do, Unavailable for what its node cannot (501)."""
 
-    def __init__(self, url: str, *, token: str | None = None) -> None:
-        """url: without a trailing slash."""
-        self.url = url
+    def __init__(self, url: str, *, token: str | None = None, namespace: str | None = None) -> None:
+        """url: without a trailing slash. namespace: on Kubernetes, of the pods that are asked for."""
+        self.url, self._namespace = url, namespace
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=ANSWERS_WITHIN, trust_env=False, verify=False)
 
@@ -78,15 +78,16 @@ class InjectionService:
         return Injected.of(self._call("GET", f"{_API}/{identity}"))
 
     def active(self) -> list[Injected]:
-        """Those that are there now."""
-        return [Injected.of(told) for told in self._call("GET", _API)]
+        """Those that are there now, in its namespace."""
+        return [Injected.of(told) for told in self._call("GET", _API) if told["namespace"] == self._namespace]
 
     def close(self) -> None:
         """End its connections."""
         self._http.close()
 
     def _inject(self, path: str, asked: Mapping[str, Any]) -> Injected:
-        return Injected.of(self._call("POST", f"{_API}/{path}", asked))
+        where = {"namespace": self._namespace} if self._namespace else {}
+        return Injected.of(self._call("POST", f"{_API}/{path}", {**asked, **where}))
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         try:

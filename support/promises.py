@@ -87,6 +87,10 @@ def expect_served_last(world: World, name: str, *, after: str) -> None:
     world.note(f"the {name} was served after the {after} by", f"{took:.3f} s")
 
 
+LATE_MS = 250.0
+"""A load client that sends later than that (99 of 100) is no witness of times; alone on 2 cores it is below 10 ms."""
+
+
 def expect_of_load(world: World, *checkers: BaseChecker) -> None:
     """What is promised of a load; and that the load itself was what it should be, without which nothing is judged."""
     context = world.loaded()
@@ -96,8 +100,14 @@ def expect_of_load(world: World, *checkers: BaseChecker) -> None:
     verdicts = judge(checkers, context)
     for verdict in verdicts:
         world.note(verdict.checker, verdict.saw)
-    broken = [str(verdict) for verdict in verdicts if not verdict.passed]
-    assert not broken, "; ".join(broken)
+    broken = [verdict for verdict in verdicts if not verdict.passed]
+    seen, late = "; ".join(map(str, broken)), context.results.late_ms
+    if broken and all(verdict.timed for verdict in broken) and late > scaled(LATE_MS):
+        raise FaultError(
+            f"this machine is too busy to tell how long answers take: 1 request in 100 was sent {late:.0f} ms after"
+            f" it was due, or later. Run fewer scenarios at a time (-j), and nothing else. Seen was: {seen}"
+        )
+    assert not broken, seen
 
 
 def expect_roster(world: World, *, within: float) -> None:

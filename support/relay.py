@@ -57,6 +57,8 @@ class _Relay:
             return
         try:
             await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+        except asyncio.CancelledError:
+            return  # the relay ends; asyncio 3.11 would tell of a cancelled connection as an error
         finally:
             for one in (writer, there_writer):
                 one.close()

@@ -320,6 +320,8 @@ class World:
 
     def monitor_gpus(self) -> None:
         """A GPU monitor reads the kernel's log from now on. LeftOut where nobody may."""
+        if reason := self.target.kernel_elsewhere():
+            raise LeftOut(reason)
         with _or_left_out():
             self._monitor = GpuMonitor()
 

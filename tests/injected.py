@@ -22,7 +22,7 @@ from injector.agents.processes import Process, leaders_in, marked, members
 from injector.agents.stress import Slowed, Squeezed
 from injector.agents.xid import XidError
 from injector.fault import Order
-from injector.inventory import Inventory, LocalInventory
+from injector.inventory import LocalInventory, Node
 from injector.words import GpuFault, Kind
 from support.local.network import NAMESPACES, BridgedNetwork
 from support.place import Place
@@ -64,15 +64,15 @@ class FakeKernelLog(KernelLog):
         return [Record(place, line) for place, line in enumerate(lines) if place > number]
 
 
-def all_families(inventory: Inventory, log: KernelLog) -> list[Family]:
+def all_families(node: Node, log: KernelLog) -> list[Family]:
     """As the agent has them, with this log."""
     return [
-        Partition(inventory),
-        Kill(inventory),
-        Pause(inventory),
-        XidError(inventory, log),
-        Slowed(inventory),
-        Squeezed(inventory),
+        Partition(node),
+        Kill(node),
+        Pause(node),
+        XidError(node, log),
+        Slowed(node),
+        Squeezed(node),
     ]
 
 

@@ -21,6 +21,7 @@ from support.checkers import (
     RisingLatencyChecker,
     RosterChecker,
     ShareChecker,
+    StruckAnswersChecker,
     ToldChecker,
     ValidationContext,
     judge,
@@ -145,7 +146,20 @@ def test_only_answers_that_had_begun_count(tmp_path: Path) -> None:
         "of 3 answers that had begun, 1 connection_lost were not given in full",
     )
     none = loaded(tmp_path / "c", [failed(50, 3.0)])
-    assert verdict(BegunAnswersChecker(), none)[1] == "no data: no answer has begun"
+    assert verdict(BegunAnswersChecker(), none)[1] == "no data: no answer had begun"
+
+
+def test_only_answers_that_were_being_given_when_it_happened_count(tmp_path: Path) -> None:
+    begun = SLOW.begin + 0.4
+    struck = dataclasses.replace(SLOW, name="killed", begin=begun, end=begun)
+    before = [record(1, SLOW.begin - BEGIN), record(2, SLOW.begin - BEGIN + 0.1)]
+    late = [failed(50, begun - BEGIN + 1), failed(51, begun - BEGIN - 0.01)]
+    seen = loaded(tmp_path / "a", [*before, *late], struck)
+    assert verdict(StruckAnswersChecker(), seen) == (True, "of 2 answers that had begun, none were not given in full")
+    cut = loaded(tmp_path / "b", [*before, record(52, SLOW.begin - BEGIN, **CUT)], struck)
+    assert verdict(StruckAnswersChecker(), cut)[0] is False
+    nobody = loaded(tmp_path / "c", late, struck)
+    assert verdict(StruckAnswersChecker(), nobody)[1] == "no data: no answer had begun"
 
 
 def test_newcomers_are_told_that_nobody_serves_from_then_on(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ def test_partitions_of_every_sort(asked: dict[str, Any]) -> None:
         assert [pod.name for pod in draft.strikes] == ([] if partial else ["vllm-worker-0"])
         ((node, pods),) = draft.nodes.items()
         assert len(pods) == (1 if partial or "direction" in asked else 2)
-        order = order_of(Kind.NETWORK, draft.fault_type, *pods, **draft.parameters[node])
+        order = order_of(Kind.NETWORK, draft.fault_type, *(pod.name for pod in pods), **draft.parameters[node])
         fault = agent.inject(order)
         assert fault.evidence[0].startswith("some packets" if partial else "no connection any more")
         assert agent.recover(order.id).state is State.RECOVERED

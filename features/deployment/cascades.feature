@@ -93,7 +93,7 @@ Feature: One loss does not become many
       And 20 requests a second for 50 tokens each
       When 2 workers are killed under this load
       Then every request is answered as before within 15 seconds
-      And every request that ran when it happened is answered in full
+      And every request that was being answered when it happened is answered in full
       And the list of those who serve is right within 12 seconds of each change
       And no token is lost or repeated
       And no request hangs

@@ -12,7 +12,7 @@ Feature: A deployment under load survives the loss of workers
       And 20 requests a second for 50 tokens each
       When one worker is killed under this load
       Then every request is answered as before within 15 seconds
-      And every request that ran when it happened is answered in full
+      And every request that was being answered when it happened is answered in full
       And no token is lost or repeated
       And at least 1 running request is moved to another worker
       And no request hangs
@@ -43,7 +43,7 @@ Feature: A deployment under load survives the loss of workers
         | killed       | one worker | after 40 requests |
         | killed       | one worker | 0.3 seconds later |
       Then every request is answered as before within 15 seconds
-      And every request that ran when it happened is answered in full
+      And every request that was being answered when it happened is answered in full
       And no token is lost or repeated
 
       @vllm
@@ -66,7 +66,7 @@ Feature: A deployment under load survives the loss of workers
       And 20 requests a second for 50 tokens each
       When half of the decode workers are killed under this load
       Then every request is answered as before within 15 seconds
-      And every request that ran when it happened is answered in full
+      And every request that was being answered when it happened is answered in full
       And no token is lost or repeated
 
       @vllm

@@ -33,7 +33,7 @@ Feature: Dynamo outlives what the errors of a GPU do to its workers
       And 20 requests a second for 50 tokens each
       When the GPU of one worker is struck by XID <code> for 2 seconds under this load
       Then every request is answered as before within 15 seconds
-      And every request that ran when it happened is answered in full
+      And every request that was being answered when it happened is answered in full
       And no token is lost or repeated
 
       @vllm

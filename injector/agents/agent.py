@@ -268,6 +268,9 @@ class Agent:
         elif reason := _asked(family.lost, work):
             gone = _asked(family.victim_gone, work)  # it may have gone between the two questions
             self._quietly_take_back(fault, State.EXPIRED if gone else State.FAILED, gone or reason)
+        elif (departed := family.departed(work)) != fault.departed:
+            fault.departed = departed
+            self._memory.save_if_possible(fault)
 
     def _quietly_take_back(self, fault: Fault, ending: State, reason: str | None) -> None:
         try:

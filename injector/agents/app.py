@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import Depends, FastAPI, Request
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Query, Request
 from pydantic import BaseModel
 
 from injector.agents.agent import Agent
@@ -42,8 +44,8 @@ def app(agent: Agent, *, token: str) -> FastAPI:
         return agent.recover_all()
 
     @made.get("/v1/faults")
-    def faults() -> list[Fault]:
-        return agent.faults()
+    def faults(id: Annotated[list[str] | None, Query()] = None) -> list[Fault]:  # noqa: A002  # the contract's word
+        return [fault for fault in agent.faults() if id is None or fault.id in id]
 
     @made.get("/v1/about")
     def about() -> About:

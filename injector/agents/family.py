@@ -94,6 +94,10 @@ class Family(ABC):
         """While it is active: why it has no effect any more; None when it has."""
         return None
 
+    def departed(self, work: Work) -> tuple[str, ...]:
+        """While it is active: those of its pods that have gone, and its part that was done to them with them."""
+        return ()
+
     def leftovers(self, prefix: str) -> set[str]:
         """Marks of what is there in the kernel whose mark begins so."""
         return set()

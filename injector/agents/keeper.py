@@ -1,8 +1,9 @@
 """The keeper: a small process that holds one fault of processes and ends it at its deadline, agent or no agent.
 
-Run as a program by the agent: `keeper.py MARK DEADLINE PLAN`. MARK names the fault, so that it is found by looking at
-command lines; DEADLINE is nanoseconds of CLOCK_BOOTTIME; PLAN is a plan as `written` has it. It says "ready" when it
-holds, outlives whoever started it, and ends the fault before it ends itself, also on SIGTERM.
+Run as a program by the agent: `keeper.py MARK DEADLINE PLAN [CGROUP...]`. MARK names the fault, so that it is found by
+looking at command lines; DEADLINE is nanoseconds of CLOCK_BOOTTIME; PLAN is a plan as `written` has it; CGROUPs are
+files that it puts itself into, away from the container that it was started in. It says "ready" when it holds, outlives
+whoever started it, and ends the fault before it ends itself, also on SIGTERM.
 
 A fault waits for its keeper to start. So it imports next to nothing, and starts in a third of the time.
 """
@@ -113,8 +114,14 @@ def _say_ready() -> None:
         return  # whoever started it has gone, and it holds all the same
 
 
+def _move_to(cgroups: list[str]) -> None:
+    for file in cgroups:
+        with open(file, "w") as procs:  # noqa: PTH123  # pathlib takes a keeper as long as all the rest
+            procs.write("0")
+
+
 def main(arguments: list[str]) -> None:
-    _, deadline, told = arguments
+    _, deadline, told, *cgroups = arguments
     plan = read(told)
     if os.fork():
         os._exit(0)  # nobody's child: whoever starts it need not wait for its end
@@ -122,8 +129,11 @@ def main(arguments: list[str]) -> None:
     for number in (SIGHUP, SIGINT, SIGPIPE):
         signal(number, SIG_IGN)
     signal(SIGTERM, lambda *_: sys.exit())
+    _move_to(cgroups)
     _say_ready()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2) if cgroups else (1,):  # a container's streams end with it, and it waits for their end
+        os.dup2(nowhere, stream)
     try:
         _hold(int(deadline), plan)
     finally:

@@ -9,21 +9,35 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from injector.agents import keeper
 from injector.agents.plans import Cycle, Plan
 from injector.agents.processes import Process, command_line, marked
 from injector.errors import Conflict
-from injector.inventory import Pod
+from injector.inventory import Victim
 
 _ENDS_WITHIN, _GONE_WITHIN = 2.0, 10.0
 """Seconds that a keeper may take when it is asked to end, and when it is killed."""
 _PROGRAM = keeper.__file__
+HOST_CGROUPS = "DYNAMO_FAULTS_CGROUPS"
+"""Variable with the folder where the node's cgroups are, for an agent in a container. All that is in a container's
+cgroup is killed when the container ends; so keepers leave it."""
 
 
 def start(mark: str, deadline: int, plan: Plan) -> None:
     """Start one, and return when it holds. OSError when it does not start."""
-    command = [sys.executable, "-I", "-S", _PROGRAM, mark, str(deadline), keeper.written(plan)]
+    command = [
+        *_outside(),
+        sys.executable,
+        "-I",
+        "-S",
+        _PROGRAM,
+        mark,
+        str(deadline),
+        keeper.written(plan),
+        *_cgroups(),
+    ]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/", start_new_session=True
     ) as process:
@@ -33,18 +47,31 @@ def start(mark: str, deadline: int, plan: Plan) -> None:
         raise OSError(f"the keeper of {mark} did not start")
 
 
+def _outside() -> list[str]:
+    """A process may leave its cgroup for one that its cgroup namespace shows; the node's shows all."""
+    return ["nsenter", "--cgroup=/proc/1/ns/cgroup", "--"] if HOST_CGROUPS in os.environ else []
+
+
+def _cgroups() -> list[str]:
+    """The node's outermost ones: of all, or (cgroup v1) of each hierarchy."""
+    if HOST_CGROUPS not in os.environ:
+        return []
+    folder = Path(os.environ[HOST_CGROUPS])
+    of_all = folder / "cgroup.procs"
+    return [str(one) for one in ([of_all] if of_all.exists() else sorted(folder.glob("*/cgroup.procs")))]
+
+
 def alive(mark: str) -> bool:
     return bool(marked(mark))
 
 
-def leaders(pods: Sequence[Pod]) -> list[tuple[int, int]]:
+def leaders(victims: Sequence[Victim]) -> list[tuple[int, int]]:
     """Of the sessions of these pods, as a plan has them. Conflict when one of them has no process."""
     found: list[tuple[int, int]] = []
-    for pod in pods:
-        there = pod.leaders()
-        if not there:
-            raise Conflict(f"{pod.name} has no process now: wait until it runs")
-        found += [(one.pid, one.start) for one in there]
+    for victim in victims:
+        if not victim.leaders:
+            raise Conflict(f"{victim.name} has no process now: wait until it runs")
+        found += [(one.pid, one.start) for one in victim.leaders]
     return found
 
 

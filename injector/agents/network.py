@@ -6,6 +6,7 @@ Each end is a cut in a pod's network namespace (`injector.agents.partition`); th
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import shutil
 import socket
@@ -24,7 +25,7 @@ from injector.agents.sockets import socket_in
 from injector.agents.waiting import awaited
 from injector.errors import Conflict, Invalid
 from injector.fault import Order
-from injector.inventory import Inventory, pod
+from injector.inventory import Node
 from injector.words import Action, Direction, Kind
 
 CONNECTS_WITHIN = 0.2
@@ -85,8 +86,8 @@ class Partition(Family):
 
     name = "partition"
 
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
+    def __init__(self, node: Node) -> None:
+        self._node = node
 
     def answers(self, order: Order) -> bool:
         return order.kind == Kind.NETWORK
@@ -106,37 +107,41 @@ class Partition(Family):
     def plan(self, order: Order) -> dict[str, Any]:
         ends = []
         for end in parameters(order).ends:
-            there = pod(self._inventory, end.pod)
-            if not there.namespace.exists():
+            namespace = self._node.victim(end.pod, order.identities.get(end.pod)).namespace
+            inode = namespace and _inode(namespace)
+            if not inode:
                 raise Conflict(f"{end.pod} has no network namespace now: wait until it runs")
             peers = [(str(peer.address), peer.port) for peer in end.peers]
-            inode = there.namespace.stat().st_ino
-            ends.append({"namespace": str(there.namespace), "inode": inode, "peers": peers, "resets": end.resets})
+            where = {"pod": end.pod, "namespace": str(namespace), "inode": inode}
+            ends.append(where | {"peers": peers, "resets": end.resets})
         return {"ends": ends}
 
     def inject(self, work: Work) -> None:
-        for cut in _cuts(work):
+        for _, cut in _cuts(work):
             cut.inject()
             work.step("cut")
 
     def verify(self, work: Work) -> str:
         how = parameters(work.fault.order).how()
-        connected = [] if how.condition else _connections(work)
+        tried = {} if how.condition else _tried(work)
         missing = awaited(lambda: _unstopped(work, how), within=_STOPPED_WITHIN) if how.condition else None
-        counts = [cut.packets() for cut in _cuts(work)]
-        if connected or missing or not all(counts):
-            raise NoEffect(f"{len(connected)} ends still connect, {counts} packets were stopped at each")
+        counts = {end["pod"]: cut.packets() for end, cut in _cuts(work)}
+        made = [pod for pod, error in tried.items() if error == 0]
+        refused = [end["pod"] for end, _ in _cuts(work) if _refused_there(end, how, tried)]
+        if made or missing or not all(count for pod, count in counts.items() if pod not in refused):
+            raise NoEffect(f"{len(made)} ends still connect, {[*counts.values()]} packets were stopped at each")
         way = "some packets" if how.condition else "no connection any more, and packets"
-        return f"{way} stopped at {len(counts)} ends: {', '.join(map(str, counts))}"
+        also = f"; the other end refuses {', '.join(refused)}" if refused else ""
+        return f"{way} stopped at {len(counts)} ends: {', '.join(map(str, counts.values()))}{also}"
 
     def heal(self, work: Work) -> None:
-        for cut in _cuts(work):
+        for _, cut in _cuts(work):
             with contextlib.suppress(FileNotFoundError):  # its namespace goes at this moment
                 cut.heal()
             work.step("healed")
 
     def gone(self, work: Work) -> str:
-        standing = [cut.namespace.name for cut in _cuts(work) if _there(cut)]
+        standing = [end["pod"] for end, cut in _cuts(work) if _there(cut)]
         if standing:
             raise StillThere(f"the table {work.mark} is still there in {', '.join(standing)}")
         return f"no table {work.mark} any more at {len(work.undo['ends'])} ends"
@@ -145,8 +150,12 @@ class Partition(Family):
         return None if list(_cuts(work)) else "the namespaces that it cut have gone"
 
     def lost(self, work: Work) -> str | None:
-        taken = [cut.namespace.name for cut in _cuts(work) if not _there(cut)]
+        taken = [end["pod"] for end, cut in _cuts(work) if not _there(cut)]
         return f"somebody took the table {work.mark} away in {', '.join(taken)}" if taken else None
+
+    def departed(self, work: Work) -> tuple[str, ...]:
+        there = {end["pod"] for end, _ in _cuts(work)}
+        return tuple(name for name in work.fault.order.pods if name not in there)
 
     def leftovers(self, prefix: str) -> set[str]:
         return {table for namespace in _namespaces() for table in _tables(namespace) if table.startswith(prefix)}
@@ -167,14 +176,22 @@ def parameters(order: Order) -> Parameters:
         raise Invalid(f"{field}: {first['msg']}", field=f"parameters.{field}") from failure
 
 
-def _cuts(work: Work) -> Iterator[Cut]:
-    """One at each end whose namespace is still the one that it was."""
+def _cuts(work: Work) -> Iterator[tuple[dict[str, Any], Cut]]:
+    """Each end whose namespace is still the one that it was, as planned, and its cut."""
     how = parameters(work.fault.order).how()
     for end in work.undo["ends"]:
-        namespace = Path(end["namespace"])
-        if _inode(namespace) == end["inode"]:
+        if namespace := _found(end, work.mark):
             peers = tuple(address for address, _ in end["peers"])
-            yield Cut(namespace, work.mark, peers, work.seconds_left, how, end["resets"])
+            yield end, Cut(namespace, work.mark, peers, work.seconds_left, how, end["resets"])
+
+
+def _found(end: dict[str, Any], mark: str) -> Path | None:
+    """Its namespace, if that is there: it may outlive the process by which it was reached."""
+    namespace = Path(end["namespace"])
+    if _inode(namespace) == end["inode"]:
+        return namespace
+    others = (other for other in _namespaces() if _inode(other) == end["inode"])
+    return next((other for other in others if mark in _tables(other)), None)
 
 
 def _inode(namespace: Path) -> int | None:
@@ -193,39 +210,44 @@ def _there(cut: Cut) -> bool:
         return False
 
 
-def _connections(work: Work) -> list[str]:
-    """Of one attempt from each end to its first peer: those that were made."""
+def _tried(work: Work) -> dict[str, int | None]:
+    """One attempt from each end to its first peer: 0 where it was made, else its error; None where nothing happened."""
     with ExitStack() as open_ones:
+        tried: dict[str, int | None] = {}
         waiting: dict[int, tuple[socket.socket, str]] = {}
         poll = select.poll()
-        for end in work.undo["ends"]:
+        for end, cut in _cuts(work):
             address, port = end["peers"][0]
-            probe = open_ones.enter_context(_probe(Path(end["namespace"]), address, socket.SOCK_STREAM))
+            probe = open_ones.enter_context(_probe(cut.namespace, address, socket.SOCK_STREAM))
             probe.setblocking(False)
             probe.connect_ex((address, port))
             poll.register(probe, select.POLLOUT)
-            waiting[probe.fileno()] = (probe, f"{Path(end['namespace']).name} to {address}")
-        made = []
+            waiting[probe.fileno()] = (probe, end["pod"])
+            tried[end["pod"]] = None
         until = time.monotonic() + CONNECTS_WITHIN
         while waiting and (left := until - time.monotonic()) > 0:
             for number, _ in poll.poll(left * 1000):
-                probe, words = waiting.pop(number)
+                probe, pod = waiting.pop(number)
                 poll.unregister(number)
-                if not probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                    made.append(words)
-        return made
+                tried[pod] = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return tried
+
+
+def _refused_there(end: dict[str, Any], how: Obstruction, tried: dict[str, int | None]) -> bool:
+    """By its peer, which resets what comes: where that is on another node, nothing may have come in here yet."""
+    return how.action == "reject" and not end["resets"] and tried.get(end["pod"]) == errno.ECONNREFUSED
 
 
 def _unstopped(work: Work, how: Obstruction) -> str | None:
     """Send what must be stopped in part from each end where nothing was stopped so far; None when there is none."""
     idle = 0
-    for end, cut in zip(work.undo["ends"], _cuts(work), strict=False):
+    for end, cut in _cuts(work):
         if cut.packets():
             continue
         idle += 1
         address, _ = end["peers"][0]
         if how.direction == "in":
-            _connections(work)  # what the peer answers comes in
+            _tried(work)  # what the peer answers comes in
             continue
         size = _LARGE_DATAGRAM if how.bytes_per_second else _DATAGRAM
         with _probe(cut.namespace, address, socket.SOCK_DGRAM) as probe:

@@ -12,7 +12,7 @@ from injector.agents.processes import STOPPED, Process
 from injector.agents.waiting import awaited
 from injector.errors import Invalid
 from injector.fault import Fault, Order
-from injector.inventory import Inventory, Pod, pod
+from injector.inventory import Node, Victim
 from injector.words import Kind, ProcessFault
 
 _SETTLES_WITHIN = 0.5
@@ -20,8 +20,8 @@ SEEN_WITHIN = 2.0
 """Seconds in which a signal must have had its effect."""
 
 
-def pods_of(inventory: Inventory, order: Order) -> list[Pod]:
-    return [pod(inventory, name) for name in order.pods]
+def victims_of(node: Node, order: Order) -> list[Victim]:
+    return [node.victim(name, order.identities.get(name)) for name in order.pods]
 
 
 class Kill(Family):
@@ -29,8 +29,8 @@ class Kill(Family):
 
     name = "kill"
 
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
+    def __init__(self, node: Node) -> None:
+        self._node = node
 
     def answers(self, order: Order) -> bool:
         return order.kind == Kind.PROCESS and order.fault_type == ProcessFault.KILL
@@ -40,7 +40,7 @@ class Kill(Family):
         return None
 
     def plan(self, order: Order) -> dict[str, Any]:
-        plan = keepers.holds(keepers.leaders(pods_of(self._inventory, order)))
+        plan = keepers.holds(keepers.leaders(victims_of(self._node, order)))
         return {"plan": plan, "processes": [(one.pid, one.start) for one in keeper.of(plan)]}
 
     def irreversible(self, order: Order) -> str | None:
@@ -62,8 +62,8 @@ class Kill(Family):
 class KeptFamily(Family):
     """What a keeper holds, and takes back at the deadline whatever becomes of the agent."""
 
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
+    def __init__(self, node: Node) -> None:
+        self._node = node
 
     def heal(self, work: Work) -> None:
         let_go(work)
@@ -94,7 +94,7 @@ class Pause(KeptFamily):
         return running_of(order)
 
     def plan(self, order: Order) -> dict[str, Any]:
-        return {"plan": keepers.holds(keepers.leaders(pods_of(self._inventory, order)), frozen=True)}
+        return {"plan": keepers.holds(keepers.leaders(victims_of(self._node, order)), frozen=True)}
 
     def inject(self, work: Work) -> None:
         hold(work)

@@ -44,7 +44,7 @@ class Process:
     @property
     def alive(self) -> bool:
         """A zombie is not."""
-        seen = _stat(self.pid)
+        seen = stat_of(self.pid)
         return seen is not None and seen.start == self.start and seen.state not in "ZX"
 
     def send(self, number: int) -> bool:
@@ -54,7 +54,7 @@ class Process:
         except OSError:
             return False
         try:
-            seen = _stat(self.pid)
+            seen = stat_of(self.pid)
             if seen is None or seen.start != self.start:
                 return False
             pidfd_send_signal(handle, number)
@@ -88,12 +88,14 @@ class Process:
         return now[0]
 
 
-class _Stat:
-    __slots__ = ("session", "start", "state")
+class Stat:
+    """What is looked at of /proc/PID/stat (proc(5))."""
+
+    __slots__ = ("parent", "session", "start", "state")
 
     def __init__(self, text: str) -> None:
         fields = text.rpartition(")")[2].split()
-        self.state, self.session, self.start = fields[0], int(fields[3]), int(fields[19])
+        self.state, self.parent, self.session, self.start = fields[0], int(fields[1]), int(fields[3]), int(fields[19])
 
 
 def _read(file: str) -> str:
@@ -101,38 +103,40 @@ def _read(file: str) -> str:
         return opened.read()
 
 
-def _stat(pid: int, thread: str = "stat") -> _Stat | None:
+def stat_of(pid: int, thread: str = "stat") -> Stat | None:
+    """Of the process that has this number now; None when there is none."""
     try:
-        return _Stat(_read(f"/proc/{pid}/{thread}"))
+        return Stat(_read(f"/proc/{pid}/{thread}"))
     except OSError:
         return None
 
 
-def _threads(pid: int) -> list[_Stat]:
+def _threads(pid: int) -> list[Stat]:
     try:
         numbers = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
     except OSError:
         return []
-    stats = (_stat(pid, f"task/{number}/stat") for number in numbers)
+    stats = (stat_of(pid, f"task/{number}/stat") for number in numbers)
     return [stat for stat in stats if stat is not None]
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """Of all that there are."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
 
 
 def process(pid: int) -> Process | None:
     """The one that has this number now."""
-    stat = _stat(pid)
+    stat = stat_of(pid)
     return None if stat is None else Process(pid, stat.start)
 
 
 def members(leader: Process) -> list[Process]:
     """Every living process of the session that it leads, or led."""
-    now = _stat(leader.pid)
+    now = stat_of(leader.pid)
     if now is not None and now.start != leader.start:
         return []  # a session's number is taken as long as it has a member: that session has ended
-    stats = ((pid, _stat(pid)) for pid in _pids())
+    stats = ((pid, stat_of(pid)) for pid in pids())
     return sorted(
         Process(pid, stat.start)
         for pid, stat in stats
@@ -147,8 +151,8 @@ def leaders_in(namespace: Path) -> list[Process]:
     """
     inode = namespace.stat().st_ino
     found = []
-    for pid in _pids():
-        stat = _stat(pid)
+    for pid in pids():
+        stat = stat_of(pid)
         if stat is not None and stat.session == pid and stat.state not in "ZX" and network_of(pid) == inode:
             found.append(Process(pid, stat.start))
     return sorted(found)
@@ -165,7 +169,7 @@ def network_of(pid: int) -> int | None:
 def marked(mark: str, *, begins: bool = False) -> list[Process]:
     """Processes of our user that have this word in their command line, or (begins) one that begins so."""
     found = []
-    for pid in _pids():
+    for pid in pids():
         words = command_line(pid) if _owner(pid) == os.geteuid() else []  # others may call themselves what they like
         here = any(word.startswith(mark) for word in words) if begins else mark in words
         if here and (one := process(pid)) and one.alive:

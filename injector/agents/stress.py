@@ -26,10 +26,10 @@ from injector.agents.process_faults import (
     hold,
     keeper_lost,
     plan_of,
-    pods_of,
     refuse_parameters,
     running_of,
     seen_running,
+    victims_of,
 )
 from injector.agents.processes import STOPPED
 from injector.agents.waiting import awaited
@@ -69,7 +69,7 @@ class Slowed(KeptFamily):
     def plan(self, order: Order) -> dict[str, Any]:
         period, shares = CYCLES[GpuFault(order.fault_type)]
         cycle: Cycle = {"period": period, "share": shares[_severity(order)]}
-        return {"plan": keepers.holds(keepers.leaders(pods_of(self._inventory, order)), cycle=cycle)}
+        return {"plan": keepers.holds(keepers.leaders(victims_of(self._node, order)), cycle=cycle)}
 
     def inject(self, work: Work) -> None:
         hold(work)
@@ -121,13 +121,21 @@ class Squeezed(KeptFamily):
 
     def available(self, order: Order) -> str | None:
         _severity(order)
+        try:
+            for victim in victims_of(self._node, order):
+                for leader in victim.leaders:
+                    leader.memory_limit()
+        except PermissionError:
+            return "this agent may not limit processes of another user: give it the capability SYS_RESOURCE"
+        except ProcessLookupError:
+            return None  # it has just ended
         return None
 
     def claims(self, order: Order) -> frozenset[str]:
         return frozenset(f"memory of {name}" for name in order.pods)
 
     def plan(self, order: Order) -> dict[str, Any]:
-        plan = keepers.holds(keepers.leaders(pods_of(self._inventory, order)))
+        plan = keepers.holds(keepers.leaders(victims_of(self._node, order)))
         wanted: dict[str, int] = {}
         for one in keeper.of(plan):
             with suppress(ProcessLookupError):

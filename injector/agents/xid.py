@@ -25,7 +25,6 @@ from injector.agents.process_faults import (
     kill_all,
     let_go,
     plan_of,
-    pods_of,
     refuse_parameters,
     running_of,
     runs_again,
@@ -33,11 +32,12 @@ from injector.agents.process_faults import (
     seen_running,
     seen_stopped,
     stop_all,
+    victims_of,
 )
 from injector.agents.waiting import awaited
 from injector.errors import Invalid
 from injector.fault import Order
-from injector.inventory import Inventory
+from injector.inventory import Node
 from injector.words import XIDS, Effect, GpuFault, Kind
 
 TEXTS = {
@@ -84,8 +84,8 @@ class XidError(KeptFamily):
     name = "xid"
     simulated = True
 
-    def __init__(self, inventory: Inventory, log: KernelLog | None = None) -> None:
-        super().__init__(inventory)
+    def __init__(self, node: Node, log: KernelLog | None = None) -> None:
+        super().__init__(node)
         self._log = log or KernelLog()
 
     def answers(self, order: Order) -> bool:
@@ -104,7 +104,7 @@ class XidError(KeptFamily):
 
     def plan(self, order: Order) -> dict[str, Any]:
         asked = _asked(order)
-        leaders = keepers.leaders(pods_of(self._inventory, order))
+        leaders = keepers.leaders(victims_of(self._node, order))
         hangs = asked.effect is Effect.APPLICATION and asked.xid in _HANGS
         plan = keepers.holds(leaders, frozen=hangs)
         address = simulated_address(order.pods[0], asked.gpu)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -46,9 +48,10 @@ class AgentClient:
         """Also those that the service does not know of."""
         return [Fault.model_validate(each) for each in self._ask("POST", "/v1/recover")]
 
-    def faults(self) -> dict[str, Fault]:
-        """All that it remembers, by their ids."""
-        found = [Fault.model_validate(each) for each in self._ask("GET", "/v1/faults")]
+    def faults(self, ids: Sequence[str] | None = None) -> dict[str, Fault]:
+        """Those of these ids that it remembers, or all; by their ids."""
+        asked = "" if ids is None else f"?{urlencode({'id': ids}, doseq=True)}"
+        found = [Fault.model_validate(each) for each in self._ask("GET", f"/v1/faults{asked}")]
         return {fault.id: fault for fault in found}
 
     def reports(self) -> list[str]:

@@ -35,12 +35,19 @@ class Draft:
     """Pods that do not serve while it lasts."""
 
     @property
-    def nodes(self) -> dict[str, tuple[str, ...]]:
-        """Names of the pods of each node."""
-        return {
-            node: tuple(sorted(each.name for each in self.pods if each.node == node))
-            for node in sorted({each.node for each in self.pods})
-        }
+    def nodes(self) -> dict[str, list[Pod]]:
+        """Pods of each node, in the order in which the nodes are to be asked."""
+        wanted = sorted({each.node for each in self.pods}, key=lambda node: (not self._resets(node), node))
+        return {node: sorted((one for one in self.pods if one.node == node), key=_by_name) for node in wanted}
+
+    @property
+    def belongs_to(self) -> str | None:
+        """Their namespace of Kubernetes."""
+        return self.pods[0].belongs_to
+
+    def _resets(self, node: str) -> bool:
+        """Whoever resets connections comes first: alone it already stops all of them, as the proof needs it."""
+        return any(end["resets"] for end in self.parameters[node].get("ends", []))
 
 
 def of_xid(request: XidRequest, xid: int, inventory: Inventory) -> Draft:
@@ -48,7 +55,7 @@ def of_xid(request: XidRequest, xid: int, inventory: Inventory) -> Draft:
     if request.parameters.xid not in (None, xid):
         raise Invalid(f"parameters.xid is {request.parameters.xid}, and the path says {xid}", field="parameters.xid")
     told = request.parameters.model_dump(mode="json", exclude_none=True) | {"xid": xid, "gpu_index": request.gpu_index}
-    target = pod(inventory, request.target_pod, field="target_pod")
+    target = _target(request, inventory)
     strikes = (target,) if request.parameters.effect is Effect.APPLICATION else ()
     asked = _asked(request) | {"fault_type": GpuFault.XID_ERROR, "parameters": told}
     return Draft(Kind.GPU, GpuFault.XID_ERROR, asked, (target,), {target.node: told}, strikes)
@@ -58,22 +65,40 @@ def of_gpu(request: GpuRequest, inventory: Inventory) -> Draft:
     if request.fault_type is GpuFault.XID_ERROR:
         assert request.parameters.xid is not None
         return of_xid(request, request.parameters.xid, inventory)
-    target = pod(inventory, request.target_pod, field="target_pod")
+    target = _target(request, inventory)
     strikes = (target,) if request.fault_type is GpuFault.MEMORY_PRESSURE else ()
     told = {"severity": str(request.severity)}
     return Draft(Kind.GPU, request.fault_type, _asked(request), (target,), {target.node: told}, strikes)
 
 
 def of_process(request: ProcessRequest, inventory: Inventory) -> Draft:
-    target = pod(inventory, request.target_pod, field="target_pod")
+    target = _target(request, inventory)
     return Draft(Kind.PROCESS, request.fault_type, _asked(request), (target,), {target.node: {}}, (target,))
+
+
+def _target(request: XidRequest | ProcessRequest, inventory: Inventory) -> Pod:
+    return pod(_of_one(inventory, request.namespace, (request.target_pod,)), request.target_pod, field="target_pod")
+
+
+def _of_one(inventory: Inventory, namespace: str | None, names: Sequence[str]) -> list[Pod]:
+    """The pods of that namespace of Kubernetes, or of the only one with these names. Invalid when that is not clear."""
+    there = inventory.pods(namespace)
+    having = {each.belongs_to for each in there}
+    if names:
+        having = {
+            one for one in having if {*names} <= {each.name for each in there if each.belongs_to == one}
+        } or having
+    if len(having) > 1:
+        words = ", ".join(sorted(map(str, having)))
+        raise Invalid(f"the pods may be those of {words}: say which namespace is meant", field="namespace")
+    return [each for each in there if each.belongs_to in having]
 
 
 def of_network(request: NetworkRequest, inventory: Inventory) -> Draft:
     """Conflict when there is nobody of that role to be cut off."""
     sources, targets = _sides(request, inventory)
     if {each.name for each in sources} & {each.name for each in targets}:
-        raise Invalid("source and target are the same pod: name two", field="target")
+        raise Invalid("source and target have a pod in common: name different ones", field="target")
     partial = request.loss_percent < 100 or request.bandwidth_mbit is not None
     one_way = partial or request.direction != "BOTH"
     # Resets come from who talks: a frontend that only listens to a worker's answer hears of them by acknowledging it.
@@ -85,7 +110,7 @@ def of_network(request: NetworkRequest, inventory: Inventory) -> Draft:
         "direction": str(request.direction),
         "action": str(request.action),
         "loss_percent": request.loss_percent,
-        "bytes_per_second": request.bandwidth_mbit * _BYTES if request.bandwidth_mbit else None,
+        "bytes_per_second": max(1, round(request.bandwidth_mbit * _BYTES)) if request.bandwidth_mbit else None,
         "latency_ms": request.latency_ms,
     }
     cut = tuple(sources) if one_way else (*sources, *targets)
@@ -99,11 +124,13 @@ def of_network(request: NetworkRequest, inventory: Inventory) -> Draft:
 
 def _sides(request: NetworkRequest, inventory: Inventory) -> tuple[list[Pod], list[Pod]]:
     """Who is cut off from whom."""
-    there = inventory.pods()
+    there = _of_one(inventory, request.namespace, (*(request.source or ()), *(request.target or ())))
     given = {
-        side: [pod(inventory, name, field=side)] for side in ("source", "target") if (name := getattr(request, side))
+        side: [pod(there, name, field=side) for name in names]
+        for side in ("source", "target")
+        if (names := getattr(request, side))
     }
-    workers = [each for each in _workers(there) if each.leaders()]
+    workers = [each for each in _workers(there) if each.healthy]
     match request.partition_type:
         case PartitionType.FRONTEND_WORKER:
             otherwise = _of_role(there, "frontend"), workers[:1]
@@ -132,7 +159,9 @@ def _insist_on_roles(request: NetworkRequest, sources: Sequence[Pod], targets: S
         if all(one.role in here for one in sources) and all(one.role in there for one in targets):
             return
     wrong = "target" if request.target else "source"
-    raise Invalid(f"{getattr(request, wrong)} has no place in a {request.partition_type} partition", field=wrong)
+    raise Invalid(
+        f"{', '.join(getattr(request, wrong))} has no place in a {request.partition_type} partition", field=wrong
+    )
 
 
 def _workers(pods: Sequence[Pod]) -> list[Pod]:
@@ -146,7 +175,11 @@ def _of_role(pods: Sequence[Pod], role: str) -> list[Pod]:
 def _end(here: Pod, peers: Sequence[Pod], *, resets: bool) -> tuple[str, dict[str, Any]]:
     """Node and order of one end."""
     told = [{"address": peer.address, "port": peer.port} for peer in peers]
-    return here.node, {"pod": here.name, "peers": told, "resets": resets}
+    return here.node, {"pod": here.reference, "peers": told, "resets": resets}
+
+
+def _by_name(one: Pod) -> str:
+    return one.name
 
 
 def _asked(request: GpuRequest | XidRequest | NetworkRequest | ProcessRequest) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def process(
     draft = of_process(asked, service.inventory)
     if asked.fault_type is ProcessFault.RESUME and not dry_run:
         request.state.asked = draft.asked
-        return service.resume(asked.target_pod)
+        return service.resume(draft.pods[0])
     return _answer(request, asked, draft, dry_run)
 
 

@@ -56,7 +56,18 @@ class Record(Entry):
 
     @property
     def targets(self) -> list[str]:
-        return sorted({name for order in self.orders.values() for name in order.pods})
+        return sorted({_name(pod) for order in self.orders.values() for pod in order.pods})
+
+    @property
+    def belongs_to(self) -> str | None:
+        """Namespace of Kubernetes of its pods."""
+        first = next(pod for order in self.orders.values() for pod in order.pods)
+        return first.rpartition("/")[0] or None
+
+
+def _name(reference: str) -> str:
+    """Of a pod, see `Pod.reference`."""
+    return reference.rpartition("/")[2]
 
 
 class FaultView(BaseModel):
@@ -70,7 +81,9 @@ class FaultView(BaseModel):
                     "kind": "NETWORK",
                     "fault_type": "FRONTEND_WORKER",
                     "state": "ACTIVE",
+                    "namespace": None,
                     "targets": ["frontend-0", "vllm-worker-0"],
+                    "targets_left": ["frontend-0", "vllm-worker-0"],
                     "nodes": ["local"],
                     "asked": {"partition_type": "FRONTEND_WORKER", "duration_seconds": 30.0},
                     "simulated": False,
@@ -90,8 +103,10 @@ class FaultView(BaseModel):
     kind: Kind
     fault_type: str
     state: State
+    namespace: str | None = Field(description="Of the pods, on Kubernetes.")
     targets: list[str]
     """Pods that it is done to."""
+    targets_left: list[str] = Field(description="Those that it is still done to: the others have gone.")
     nodes: list[str]
     asked: dict[str, Any]
     """The request."""
@@ -109,13 +124,15 @@ def view(record: Record) -> FaultView:
     parts = [record.parts[node] for node in sorted(record.parts)]
     orders = list(record.orders.values())
     ends, begins = [part.ended for part in parts], [part.active for part in parts]
-    reasons = [why for part in parts for why in (part.reason, part.trouble) if why]
+    reasons = [*_gone(record), *(why for part in parts for why in (part.reason, part.trouble) if why)]
     return FaultView(
         id=record.id,
         kind=record.kind,
         fault_type=record.fault_type,
         state=record.state,
+        namespace=record.belongs_to,
         targets=record.targets,
+        targets_left=_left(record),
         nodes=sorted(record.orders),
         asked=record.asked,
         simulated=any(part.simulated for part in parts),
@@ -127,3 +144,19 @@ def view(record: Record) -> FaultView:
         evidence=[line for part in parts for line in part.evidence],
         reason=record.reason or "; ".join(reasons) or None,
     )
+
+
+def _left(record: Record) -> list[str]:
+    opened = [part for part in record.parts.values() if not part.over]
+    if record.over:
+        return []
+    return sorted({_name(pod) for part in opened for pod in part.order.pods if pod not in part.departed})
+
+
+def _gone(record: Record) -> list[str]:
+    """That some of its targets have gone, in a sentence; nothing when none has."""
+    gone = sorted({*record.targets} - {*_left(record)})
+    if record.over or not record.parts or not gone:
+        return []
+    left = f"{len(record.targets) - len(gone)} of {len(record.targets)}"
+    return [f"it is still done to {left} pods: {', '.join(gone)} went, and whoever came instead is not part of it"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from injector.fault import LONGEST, Id
 from injector.words import XIDS, Action, Direction, Effect, GpuFault, PartitionType, ProcessFault, Severity
@@ -21,6 +21,15 @@ Pod = Annotated[
 ]
 
 
+OneOrMore = Pod | list[Pod]
+Pods = Annotated[
+    tuple[Pod, ...],
+    Field(min_length=1, max_length=100, examples=["vllm-worker-0", ["etcd-0", "etcd-1"]]),
+    BeforeValidator(lambda given: (given,) if isinstance(given, str) else given, json_schema_input_type=OneOrMore),
+]
+"""One, or a list."""
+
+
 class Injection(BaseModel):
     """What every one of them may say."""
 
@@ -30,6 +39,14 @@ class Injection(BaseModel):
     duration_seconds: Annotated[
         Annotated[float, Strict()] | None,
         Field(gt=0, le=LONGEST, description="After which it ends by itself; 300 if left out."),
+    ] = None
+    namespace: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            max_length=63,
+            description="On Kubernetes: of the pods. Needed where more than one that has opted in has such pods.",
+        ),
     ] = None
     allow_last_worker: Annotated[
         Annotated[bool, Strict()], Field(description="It may take the last healthy worker of a deployment out.")
@@ -77,15 +94,15 @@ class NetworkRequest(Injection):
     """A partition. Without source and target: every frontend or NATS server, and the first healthy worker."""
 
     partition_type: PartitionType
-    source: Pod | None = None
-    target: Pod | None = None
+    source: Pods | None = None
+    target: Pods | None = None
     direction: Annotated[Direction, Field(description="Of the packets that are stopped, as the source sees them.")] = (
         Direction.BOTH
     )
     action: Annotated[Action, Field(description="DROP: silence. REJECT: a reset at once.")] = Action.DROP
     loss_percent: Annotated[Whole, Field(ge=1, le=100)] = 100
     latency_ms: Annotated[Whole | None, Field(ge=1, le=60_000)] = None
-    bandwidth_mbit: Annotated[Whole | None, Field(ge=1, le=1000)] = None
+    bandwidth_mbit: Annotated[Annotated[float, Strict()] | None, Field(gt=0, le=1000)] = None
 
 
 class ProcessRequest(Injection):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from injector.api_service.drafts import Draft
 from injector.api_service.records import Record
 from injector.errors import Forbidden
-from injector.inventory import GENERATING, Inventory
+from injector.inventory import GENERATING, Inventory, Pod
 
 DEFAULT_SECONDS = 300.0
 
@@ -28,7 +28,7 @@ class Rules:
             if pod.protected:
                 raise Forbidden(f"{pod.name} is protected ({pod.protected}): choose another pod")
             if not pod.faults_allowed:
-                raise Forbidden(f"what {pod.name} belongs to has not opted in to faults: have it opt in first")
+                raise Forbidden(f"{_opting_in(pod)} has not opted in to faults: have it opt in first")
         if len(opened) >= self.most_at_once:
             raise Forbidden(f"{len(opened)} faults are there, as many as may be at once: recover one first")
         if seconds > self.longest_seconds:
@@ -37,9 +37,13 @@ class Rules:
             self._leave_a_worker(draft, opened, inventory)
 
     def _leave_a_worker(self, draft: Draft, opened: Sequence[Record], inventory: Inventory) -> None:
-        out = {name for record in opened for name in record.strikes}
+        out = {name for record in opened if record.belongs_to == draft.belongs_to for name in record.strikes}
         struck = {pod.name for pod in draft.strikes}
         for role in {pod.role for pod in draft.strikes if pod.role in GENERATING}:
-            healthy = {pod.name for pod in inventory.pods() if pod.role == role and pod.leaders()} - out
+            healthy = {pod.name for pod in inventory.pods(draft.belongs_to) if pod.role == role and pod.healthy} - out
             if (healthy and healthy <= struck) or not healthy:
                 raise Forbidden(f"no healthy {role} would be left: say allow_last_worker if that is what you mean")
+
+
+def _opting_in(pod: Pod) -> str:
+    return f"the namespace {pod.belongs_to}" if pod.belongs_to else f"what {pod.name} belongs to"

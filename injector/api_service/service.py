@@ -20,7 +20,7 @@ from injector.api_service.rules import DEFAULT_SECONDS, Rules
 from injector.clock import Clock
 from injector.errors import Conflict, Refusal, Unable, Undone, Unknown
 from injector.fault import Fault, Order
-from injector.inventory import Inventory
+from injector.inventory import Inventory, Pod
 from injector.journal import KEPT, Journal, JournalFailure
 from injector.life import State
 from injector.words import Kind, ProcessFault
@@ -58,10 +58,11 @@ class Service:
         self._lock = threading.RLock()
         self._busy: set[str] = set()
         """Faults whose agents are being asked just now."""
+        self._met: set[str] = set()
+        """Nodes whose agents have told what they do since this service started."""
 
     def close(self) -> None:
-        for agent in self._agents.values():
-            agent.close()
+        """The agents' clients are whoever's who gave them."""
         self._journal.close()
 
     def inject(
@@ -108,9 +109,9 @@ class Service:
         """Every fault of every agent, also those that the service does not know of. Undone names what failed."""
         opened = [record for record in self.records() if not record.over]
         failures = []
-        for agent in self._agents.values():
+        for node in self._agents:
             try:
-                agent.recover_all()
+                self._agent(node).recover_all()
             except Undone as failure:
                 failures.append(failure.detail)
         self._refreshed(opened)
@@ -118,12 +119,13 @@ class Service:
             raise Undone("; ".join(failures))
         return [view(record) for record in opened]
 
-    def resume(self, name: str) -> FaultView:
+    def resume(self, pod: Pod) -> FaultView:
         """Recover what pauses this pod. Conflict when nothing does."""
         for record in self.records():
-            if record.fault_type == ProcessFault.PAUSE and name in record.targets and not record.over:
+            there = {name for order in record.orders.values() for name in order.pods}
+            if record.fault_type == ProcessFault.PAUSE and pod.reference in there and not record.over:
                 return self.recover(record.id)
-        raise Conflict(f"no fault pauses {name}: there is nothing to resume")
+        raise Conflict(f"no fault pauses {pod.name}: there is nothing to resume")
 
     def fault(self, identity: str) -> FaultView:
         """Unknown."""
@@ -140,6 +142,7 @@ class Service:
 
     def records(self) -> list[Record]:
         """All that are remembered, as the agents tell of them now."""
+        self._meet_agents()
         with self._lock:
             found = list(self._records.values())
         return self._refreshed(found)
@@ -147,9 +150,9 @@ class Service:
     def insist_on_agents(self) -> None:
         """Undone, naming the agents that do not answer."""
         lacking = []
-        for agent in self._agents.values():
+        for node in self._agents:
             try:
-                agent.reports()
+                self._agent(node).reports()
             except Refusal as failure:
                 lacking.append(failure.detail)
         if lacking:
@@ -189,12 +192,18 @@ class Service:
         return [record for record in self._refreshed(list(self._records.values())) if not record.over]
 
     def _agent(self, node: str) -> AgentClient:
-        if node not in self._agents:
-            raise Undone(f"there is no agent on the node {node}: start one there")
-        return self._agents[node]
+        try:
+            return self._agents[node]
+        except KeyError:
+            raise Undone(f"there is no agent on the node {node}: start one there") from None
 
     def _record(self, identity: str) -> Record:
+        self._meet_agents()
         with self._lock:
+            if identity not in self._records and (silent := {*self._agents} - self._met):
+                raise Undone(
+                    f"nobody knows the fault {identity!r}, and the agents of {', '.join(silent)} do not answer"
+                )
             if identity not in self._records:
                 raise Unknown(f"there is no fault {identity!r}: GET /api/v1/faults lists those that there are")
             return self._records[identity]
@@ -208,6 +217,38 @@ class Service:
         finally:
             with self._lock:
                 self._busy.discard(record.id)
+
+    def _meet_agents(self) -> None:
+        """Take over what they remember and this service does not: it may have lost its folder."""
+        for node in {*self._agents} - self._met:
+            told = self._told(node)
+            if isinstance(told, Unreachable):
+                continue
+            with self._lock:
+                self._met.add(node)
+                for fault in told.values():
+                    self._take_over(node, fault)
+
+    def _take_over(self, node: str, fault: Fault) -> None:
+        order = fault.order
+        record = self._records.setdefault(
+            order.id,
+            Record(
+                id=order.id,
+                kind=order.kind,
+                fault_type=order.fault_type,
+                asked=order.asked,
+                orders={node: order},
+                strikes=list(order.strikes),
+                deadline=self._clock.after(order.seconds),
+                created=fault.created,
+            ),
+        )
+        if node not in record.orders:
+            record.orders[node] = order
+        record.parts.setdefault(node, fault)
+        if not record.over:
+            self._remember(record)
 
     def _call_off(self, record: Record, refusal: Refusal) -> None:
         """An agent would not, or failed: those that have done their part take it back."""
@@ -227,22 +268,26 @@ class Service:
         self._remember(record)
 
     def _refreshed(self, records: list[Record]) -> list[Record]:
-        """With what the agents say now of those that are not over."""
+        """With what the agents say now of those that are not over. What was made at a part of its nodes is undone."""
         told: dict[str, dict[str, Fault] | Unreachable] = {}
         # Chosen before any agent is asked: what an agent told before it was asked for a fault is no news of that fault.
-        for record in [one for one in records if not one.over and one.id not in self._busy]:
+        wanted = [one for one in records if not one.over and one.id not in self._busy]
+        for record in wanted:
             before = record.state
             for node, order in record.orders.items():
                 if node not in told:
-                    told[node] = self._told(node)
+                    told[node] = self._told(node, [one.id for one in wanted if node in one.orders])
                 self._learn(record, node, order, told[node])
-            if record.state is not before:
+            if record.ended is State.FAILED and not all(part.over for part in record.parts.values()):
+                record.ended = None
+                self._call_off(record, Undone(record.reason or "it was made at a part of its nodes"))
+            elif record.state is not before:
                 self._remember(record)
         return records
 
-    def _told(self, node: str) -> dict[str, Fault] | Unreachable:
+    def _told(self, node: str, ids: list[str] | None = None) -> dict[str, Fault] | Unreachable:
         try:
-            return self._agent(node).faults()
+            return self._agent(node).faults(ids)
         except Refusal as failure:
             return failure if isinstance(failure, Unreachable) else Unreachable(failure.detail)
 
@@ -275,9 +320,12 @@ def _orders(draft: Draft, identity: str, seconds: float) -> dict[str, Order]:
             id=identity,
             kind=draft.kind,
             fault_type=draft.fault_type,
-            pods=pods,
+            pods=tuple(pod.reference for pod in pods),
             seconds=seconds,
             parameters=draft.parameters[node],
+            identities={pod.reference: pod.identity for pod in pods if pod.identity},
+            asked=draft.asked,
+            strikes=tuple(pod.name for pod in draft.strikes),
         )
         for node, pods in draft.nodes.items()
     }

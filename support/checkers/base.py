@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from support.errors import UsageError
 from support.faults.journal import Journal
@@ -76,6 +76,9 @@ class ValidationContext:
 class BaseChecker(ABC):
     """One thing that must be true. Combine with `&`, `|` and `~`."""
 
+    timed: ClassVar[bool] = False
+    """It judges how long things took, which a load client that is late itself cannot tell."""
+
     @abstractmethod
     def check(self, context: ValidationContext) -> bool:
         """Whether it is true. Say by `context.saw(...)` what was looked at."""
@@ -141,6 +144,8 @@ class Verdict:
     checker: str
     passed: bool
     saw: str
+    timed: bool = False
+    """As `BaseChecker.timed`."""
 
     def __str__(self) -> str:
         return f"{self.checker}: {'kept' if self.passed else 'BROKEN'}: {self.saw}"
@@ -181,7 +186,7 @@ def _verdict(one: BaseChecker, context: ValidationContext) -> Verdict:
         return Verdict(one.name, False, f"it raised {type(bug).__name__}: {bug} ({where.name}, line {where.lineno})")
     if not context.looked:
         return Verdict(one.name, False, "no data: it looked at nothing")
-    return Verdict(one.name, passed, "; ".join(context.seen) or ("true" if passed else "false"))
+    return Verdict(one.name, passed, "; ".join(context.seen) or ("true" if passed else "false"), one.timed)
 
 
 def _below(parent: Any) -> Iterator[type[BaseChecker]]:

@@ -65,6 +65,8 @@ class SuccessRateChecker(BaseChecker):
 class LatencyChecker(BaseChecker):
     """A percentile of complete answers is at most so many milliseconds. Scaled by the run's timeout_scale."""
 
+    timed = True
+
     at_most_ms: float
     measure: str = "p99_latency_ms"
     phase: str | None = None
@@ -82,6 +84,8 @@ class LatencyChecker(BaseChecker):
 class RecoveryTimeChecker(BaseChecker):
     """So many seconds after the last fault began, every request is answered, and as quickly as before it
     (`support.results.recovery` says what that is)."""
+
+    timed = True
 
     within: float
 
@@ -127,6 +131,8 @@ class NoHungRequestChecker(BaseChecker):
 class NoSilenceChecker(BaseChecker):
     """No client waits longer than so many seconds for the next sign of life: a token, or the end of its request."""
 
+    timed = True
+
     within: float
 
     def check(self, context: ValidationContext) -> bool:
@@ -141,6 +147,8 @@ class NewcomersHearChecker(BaseChecker):
 
     Those who came before may have been at a worker that was being lost: of these it is not said how soon.
     """
+
+    timed = True
 
     within: float
     after: float = 1.0
@@ -182,15 +190,31 @@ class BegunAnswersChecker(BaseChecker):
     """Every answer that has begun is given in full, but to those who leave."""
 
     def check(self, context: ValidationContext) -> bool:
-        begun = context.results.frame.filter(pl.col("first_token").is_not_null())
-        counts = begun.group_by("outcome").len().sort("outcome").collect()
-        broken = {outcome: count for outcome, count in counts.iter_rows() if outcome not in ("completed", "left")}
-        all_of_them = int(counts.get_column("len").sum())
-        if not all_of_them:
-            raise NoData("no answer has begun")
-        told = ", ".join(f"{count} {outcome}" for outcome, count in broken.items()) or "none"
-        context.saw(f"of {all_of_them} answers that had begun, {told} were not given in full")
-        return not broken
+        return _given_in_full(context, pl.col("first_token").is_not_null())
+
+
+@dataclass(frozen=True)
+class StruckAnswersChecker(BaseChecker):
+    """Every answer that had begun and was not complete when a fault began is given in full, but to those who leave."""
+
+    def check(self, context: ValidationContext) -> bool:
+        faults = context.results.marks.faults
+        if not faults:
+            raise NoData("nothing was done to the deployment")
+        struck = [(pl.col("first_token") < fault.begin) & (pl.col("end") > fault.begin) for fault in faults]
+        return _given_in_full(context, pl.any_horizontal(struck))
+
+
+def _given_in_full(context: ValidationContext, which: pl.Expr) -> bool:
+    """Whether those answers are; says how many are not."""
+    counts = context.results.frame.filter(which).group_by("outcome").len().sort("outcome").collect()
+    broken = {outcome: count for outcome, count in counts.iter_rows() if outcome not in ("completed", "left")}
+    all_of_them = int(counts.get_column("len").sum())
+    if not all_of_them:
+        raise NoData("no answer had begun")
+    told = ", ".join(f"{count} {outcome}" for outcome, count in broken.items()) or "none"
+    context.saw(f"of {all_of_them} answers that had begun, {told} were not given in full")
+    return not broken
 
 
 @dataclass(frozen=True)
@@ -226,6 +250,8 @@ class PriorityChecker(BaseChecker):
 
     Scaled by the run's timeout_scale.
     """
+
+    timed = True
 
     at_most_ms: float
 

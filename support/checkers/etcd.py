@@ -114,6 +114,8 @@ class ListedChecker(BaseChecker):
 class PauseChecker(BaseChecker):
     """Answers keep coming: from one that is complete to the next it takes at most so many seconds (scaled)."""
 
+    timed = True
+
     within: float
 
     def check(self, context: ValidationContext) -> bool:
@@ -129,6 +131,8 @@ class PauseChecker(BaseChecker):
 class ServedAgainChecker(BaseChecker):
     """So many seconds (scaled) after the last fault was taken back the first answer is complete that was asked for
     then, and the last request but for which none fails was due."""
+
+    timed = True
 
     within: float
 

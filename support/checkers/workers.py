@@ -65,6 +65,8 @@ class OthersLatencyChecker(BaseChecker):
     Scaled by the run's timeout_scale.
     """
 
+    timed = True
+
     at_most_ms: float
 
     def check(self, context: ValidationContext) -> bool:
@@ -91,6 +93,8 @@ class RisingLatencyChecker(BaseChecker):
 
     At least by `RISES`: less may be chance.
     """
+
+    timed = True
 
     def check(self, context: ValidationContext) -> bool:
         faults = [one for one in context.results.marks.faults if one.end is not None and one.end > one.begin]

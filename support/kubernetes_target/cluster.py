@@ -188,6 +188,15 @@ class Cluster:
             return self.core.read_namespaced_pod(name, namespace, _request_timeout=ANSWERS_WITHIN)
         return None
 
+    def secret(self, namespace: str, name: str) -> dict[str, str] | None:
+        """What it holds, in base64; None when there is none."""
+        with self.asked(), absent():
+            held: dict[str, str] = self.core.read_namespaced_secret(
+                name, namespace, _request_timeout=ANSWERS_WITHIN
+            ).data
+            return held
+        return None
+
     def delete_pod(self, namespace: str, name: str, *, grace: int | None) -> None:
         """grace: seconds; 0 forces it; None: what the pod asks for."""
         with self.asked():

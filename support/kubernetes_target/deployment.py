@@ -14,7 +14,7 @@ from injector.agents.partition import Obstruction
 from support.commands import GRPC, HTTP, Surroundings
 from support.component import KeptComponent
 from support.deployment import Component, FarClient, Partition
-from support.errors import DeploymentError, Unavailable
+from support.errors import DeploymentError, FaultError, Unavailable, UsageError
 from support.injection import InjectionService
 from support.kept_deployment import KeptDeployment, names
 from support.kubernetes_target import manifests
@@ -22,6 +22,7 @@ from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.component import PodComponent
 from support.kubernetes_target.hosting import Commands, Hosting
 from support.kubernetes_target.in_image import DATA, MODEL, programs
+from support.kubernetes_target.injection import ClusterInjection, InjectedPartition
 from support.kubernetes_target.log import PodLog
 from support.kubernetes_target.manifests import Home, command_of, set_of, told_to
 from support.kubernetes_target.pods import container_runs, event_line, hopeless, told_at, waits_for
@@ -37,7 +38,6 @@ RUNS_WITHIN = 120.0
 """Seconds until every pod's container runs; the first on a node may wait for the image."""
 BEGINS_WITHIN = 60.0
 """Seconds that a component then waits for etcd and NATS."""
-NEEDS_AGENT = "it needs the injection agent on the cluster's nodes, which the Kubernetes target has not got yet"
 _NO_ADDRESS = "0.0.0.0"
 _NO_COMMANDS = Commands()
 
@@ -64,6 +64,7 @@ class KubernetesDeployment(KeptDeployment):
         self._hosting = Hosting(cluster, home, commands, direct=lambda: self._reach.direct)
         self._taken = datetime.now(UTC)
         self._closed = False
+        self._injection: ClusterInjection | None = None
         self._reach = Reach(cluster, home.namespace)
         logs.mkdir(parents=True, exist_ok=True)
         places = {name: _place(name) for name in names(spec)}
@@ -116,18 +117,32 @@ class KubernetesDeployment(KeptDeployment):
         return "".join(event_line(one) for one in events if told_at(one) >= self._taken)
 
     def far_client(self, name: str) -> FarClient:
-        raise Unavailable(f"a client's link cannot be cut here: {NEEDS_AGENT}")
+        raise Unavailable("a client's link cannot be cut here: on a cluster clients come from outside of it")
 
     def partition(
         self, one: Sequence[Component], other: Sequence[Component], how: Obstruction, *, seconds: float
     ) -> Partition:
-        raise Unavailable(f"components cannot be cut off here: {NEEDS_AGENT}")
+        return InjectedPartition(self.injection(), one, other, how, seconds=seconds)
 
     def injection(self) -> InjectionService:
-        raise Unavailable(f"faults cannot be injected here: {NEEDS_AGENT}")
+        if self._injection is None:
+            self._injection = ClusterInjection(self._cluster, self.home.namespace)
+        self._injection.await_ready(self._kept())
+        return self._injection.service
 
     def lose_injection(self) -> None:
-        raise Unavailable(f"there is no injection service here: {NEEDS_AGENT}")
+        if self._injection is None:
+            raise UsageError("nothing was asked of the injection service yet")
+        self._injection.kill()
+
+    def ailments(self) -> list[str]:
+        found = super().ailments()
+        if found or not self._injection:
+            return found
+        try:
+            return [f"the fault {fault.id} is {fault.state}" for fault in self._injection.service.active()]
+        except FaultError as silent:
+            return [str(silent)]
 
     def close(self) -> None:
         """Begin to take its namespace away; the run's end waits until it is gone."""
@@ -141,6 +156,8 @@ class KubernetesDeployment(KeptDeployment):
             assert isinstance(component, PodComponent)
             component.pod.disconnect()
         self._reach.close()
+        if self._injection:
+            self._injection.close()
         self._cluster.delete_namespace(self.home.namespace, grace=1)
 
     def _open(self, wanted: dict[str, Role], version: str) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from support.errors import FaultError, Unavailable
 from support.kubernetes_target import manifests
 from support.kubernetes_target.cluster import Cluster, Manifest
-from support.kubernetes_target.manifests import MAY_BE_LOST, Home, set_of
+from support.kubernetes_target.labels import MAY_BE_LOST, ROLE
+from support.kubernetes_target.manifests import Home, set_of
 from support.kubernetes_target.pods import container_runs, hopeless, node_ready, ready, waits_for
 from support.spec import Role
 from support.waiting import scaled
@@ -140,7 +141,7 @@ class Hosting:
     def roll_out(self, pod: str, change: Callable[[Manifest], None]) -> None:
         """Let the set of that pod replace its pods one by one by changed ones. change: of the template as it was."""
         name = set_of(pod)
-        role = self._cluster.pod(self._home.namespace, f"{name}-0").metadata.labels[manifests.ROLE]
+        role = self._cluster.pod(self._home.namespace, f"{name}-0").metadata.labels[ROLE]
         wanted = manifests.stateful_set(self._home, name, role, replicas=0)
         change(wanted["spec"]["template"])
         wanted["spec"]["updateStrategy"] = {"type": "RollingUpdate"}
@@ -170,15 +171,6 @@ class Hosting:
     @property
     def namespace(self) -> str:
         return self._home.namespace
-
-    def _set(self, pod: str, change: Callable[[Manifest], None], strategy: str) -> None:
-        name = set_of(pod)
-        role = self._cluster.pod(self._home.namespace, f"{name}-0").metadata.labels[manifests.ROLE]
-        wanted = manifests.stateful_set(self._home, name, role, replicas=0)
-        template = wanted["spec"]["template"]
-        change(template)
-        spec = {"template": template, "updateStrategy": {"type": strategy}}
-        self._cluster.patch(wanted | {"spec": spec})
 
     def _run(self, name: str, node: str = "") -> None:
         """A command of the user's. FaultError, with its last words, when it fails."""

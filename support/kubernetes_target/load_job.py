@@ -19,6 +19,7 @@ from websocket import WebSocketException
 from support.errors import DeploymentError, UsageError
 from support.kubernetes_target import manifests
 from support.kubernetes_target.cluster import CONTAINER, Cluster, Manifest
+from support.kubernetes_target.labels import RUN
 from support.kubernetes_target.manifests import Home
 from support.kubernetes_target.pods import container_runs, hopeless, waits_for
 from support.load.plan import LoadPlan
@@ -161,7 +162,7 @@ class _Shard:
 
 def job(home: Home, shards: int) -> Manifest:
     """So many pods at once, numbered, spread over the nodes; one that breaks breaks the load."""
-    metadata = {"name": JOB, "namespace": home.namespace, "labels": {manifests.RUN: home.run}}
+    metadata = {"name": JOB, "namespace": home.namespace, "labels": {RUN: home.run}}
     container = {
         "name": CONTAINER,
         "image": home.image,

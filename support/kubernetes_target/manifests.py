@@ -12,13 +12,9 @@ from support.commands import ETCD_CLIENT, HTTP, NATS_MONITOR, UP, Command, Surro
 from support.kept_deployment import names
 from support.kubernetes_target.cluster import CONTAINER, Manifest
 from support.kubernetes_target.in_image import COMMANDS, DATA
+from support.kubernetes_target.labels import ALLOWED, KEPT, MAY_BE_LOST, ROLE, RUN, SET
 from support.spec import GENERATING, Role
 
-RUN = "dynamo-fault-specs/run"
-"""Label of everything of a run: its name."""
-SET, ROLE = "dynamo-fault-specs/set", "dynamo-fault-specs/role"
-MAY_BE_LOST = "dynamo-fault-specs/may-be-lost"
-"""Label of a node, by its owner, "true": it may be drained, or taken off the network, by a scenario."""
 PEERS = "peers"
 """The service by which components find each other: etcd-0.peers."""
 FRONTENDS = "frontend"
@@ -55,7 +51,7 @@ class Home:
 def namespace(home: Home, owner: Any) -> Manifest:
     """Of a deployment. owner: the run's namespace (V1Namespace), with which this one goes."""
     owned = {"apiVersion": "v1", "kind": "Namespace", "name": owner.metadata.name, "uid": owner.metadata.uid}
-    metadata = {"name": home.namespace, "labels": {RUN: home.run}, "ownerReferences": [owned]}
+    metadata = {"name": home.namespace, "labels": {RUN: home.run, ALLOWED: "true"}, "ownerReferences": [owned]}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
@@ -126,7 +122,7 @@ def budget(home: Home, role: Role, count: int) -> Manifest:
 
 def stateful_set(home: Home, name: str, role: Role, replicas: int) -> Manifest:
     """Its pods are replaced when they are deleted, and not when it changes."""
-    labels = {RUN: home.run, SET: name, ROLE: role}
+    labels = {RUN: home.run, SET: name, ROLE: role, KEPT: "true"}
     template = {"metadata": {"labels": labels}, "spec": _pod(home, name, role)}
     spec = {
         "serviceName": PEERS,

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from support.errors import DeploymentError, Unavailable
 from support.kubernetes_target.cluster import Cluster
-from support.kubernetes_target.manifests import MAY_BE_LOST
+from support.kubernetes_target.labels import MAY_BE_LOST
 from support.relay import Loopback
 
 TRIED_FOR = 3.0

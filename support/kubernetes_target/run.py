@@ -14,7 +14,7 @@ from typing import Any
 from support.errors import DeploymentError, Unavailable
 from support.kubernetes_target.cluster import CONTAINER, PROTECTED, Cluster, Manifest
 from support.kubernetes_target.in_image import digest
-from support.kubernetes_target.manifests import RUN
+from support.kubernetes_target.labels import RUN
 from support.kubernetes_target.pods import container_runs, hopeless, waits_for
 from support.kubernetes_target.reaper import LEASE
 from support.settings import ROOT

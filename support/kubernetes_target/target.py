@@ -45,6 +45,12 @@ class KubernetesTarget(PooledTarget[KubernetesDeployment]):
             return f"the image {self._image} has no Dynamo {spec.dynamo}: it has {', '.join(self._run.dynamo)}"
         return None
 
+    def kernel_elsewhere(self) -> str | None:
+        here = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        if {node.status.node_info.boot_id for node in self._cluster.nodes()} == {here}:
+            return None
+        return "the kernel's log of a node cannot be read from here: run the suite on the machine that the nodes are on"
+
     def facts(self) -> dict[str, str]:
         nodes = self._cluster.nodes()
         return {

@@ -142,6 +142,12 @@ class Results:
             done=done, killed=self.killed, unfinished=max(0, self.unfinished), sent_until=min(told, default=None)
         )
 
+    @cached_property
+    def late_ms(self) -> float:
+        """Milliseconds by which 99 of 100 requests at most left after they were due: the client's own lateness."""
+        late = (pl.col("start") - pl.col("due")).quantile(0.99, "linear") * 1000
+        return float(self.folder.frame.select(late).collect(engine="streaming").item() or 0.0)
+
     # How it recovered.
 
     def recovery(self, at: float, *, until: float | None = None) -> Recovery:

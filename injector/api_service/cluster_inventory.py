@@ -1,0 +1,161 @@
+"""Who is there on a cluster of Kubernetes, by its API server: pods of namespaces that have opted in, and agents.
+
+What is opted in, and what a pod is, is said by labels:
+
+    dynamo-faults/allowed=true       on a namespace: faults may be done to its pods; on a node: to pods there
+    dynamo-faults/role=worker        on a pod: frontend, worker, prefill, decode, etcd, nats; where it is not said, the
+                                     labels of Dynamo's operator and of Helm charts say it, else it is "other"
+    dynamo-faults/protected=REASON   on a pod: nothing is done to it
+    dynamo-faults/kept=true          on a pod: the first process of each container keeps the others, and is spared
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from injector.api_service.agents import AgentClient
+from injector.api_service.cluster import Cluster, Object
+from injector.errors import Unknown
+from injector.inventory import Identity, Pod, Role
+from injector.places import AGENT_PORT
+
+LABELS = "dynamo-faults"
+ALLOWED = f"{LABELS}/allowed=true"
+AGENTS = "app.kubernetes.io/name=gpu-fault-injector"
+"""Labels of the agents' pods, which are in the service's own namespace."""
+PROTECTED = ("kube-system", "kube-public", "kube-node-lease")
+"""Namespaces that cannot opt in, and so is the service's own."""
+PORTS: Mapping[Role, int] = {"frontend": 8000, "etcd": 2379, "nats": 4222}
+_SYSTEM_PORT = 9090
+_SAYING_ROLES = (
+    f"{LABELS}/role",
+    "nvidia.com/dynamo-sub-component-type",
+    "nvidia.com/dynamo-component-type",
+    "app.kubernetes.io/component",
+    "app.kubernetes.io/name",
+)
+"""Labels whose value may be a role, those first that are more precise."""
+
+
+class ClusterInventory:
+    """Of the cluster that the service is in."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def pods(self, namespace: str | None = None) -> list[Pod]:
+        if namespace is None:
+            opted_in = self._cluster.namespaces(ALLOWED)
+        elif (one := self._cluster.namespace_of(namespace)) is not None:
+            opted_in = [one]
+        else:
+            raise Unknown(f"there is no namespace {namespace!r}: choose another", field="namespace")
+        nodes = {each["metadata"]["name"] for each in self._cluster.nodes(ALLOWED)}
+        found = [pod for each in opted_in for pod in self._pods_of(each, nodes)]
+        return sorted(found, key=lambda pod: (pod.name, pod.belongs_to))
+
+    def _pods_of(self, namespace: Object, nodes: set[str]) -> Iterator[Pod]:
+        name = namespace["metadata"]["name"]
+        own = name in (*PROTECTED, self._cluster.namespace)
+        allowed = _labels(namespace).get(f"{LABELS}/allowed") == "true"
+        for told in self._cluster.pods(name):
+            if told["status"].get("podIP") and told["spec"].get("nodeName"):
+                yield _pod(told, own=own, allowed=allowed, node_allowed=told["spec"]["nodeName"] in nodes)
+
+
+class ClusterAgents(Mapping[str, AgentClient]):
+    """Of the nodes that have opted in: pods of a DaemonSet, which come and go. KeyError for a node without one now."""
+
+    def __init__(self, cluster: Cluster, token: str) -> None:
+        self._cluster, self._token = cluster, token
+        self._known: dict[tuple[str, str], AgentClient] = {}
+
+    def __getitem__(self, node: str) -> AgentClient:
+        address = self._addresses()[node]
+        if (node, address) not in self._known:
+            self._known[node, address] = AgentClient(node, f"http://{_host(address)}:{AGENT_PORT}", self._token)
+        return self._known[node, address]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(each["metadata"]["name"] for each in self._cluster.nodes(ALLOWED))
+
+    def __len__(self) -> int:
+        return len(self._cluster.nodes(ALLOWED))
+
+    def close(self) -> None:
+        """End the connections of all."""
+        for client in self._known.values():
+            client.close()
+
+    def _addresses(self) -> dict[str, str]:
+        return {
+            pod["spec"]["nodeName"]: pod["status"]["podIP"]
+            for pod in self._cluster.pods(self._cluster.namespace, AGENTS)
+            if pod["status"].get("podIP") and "deletionTimestamp" not in pod["metadata"]
+        }
+
+
+def _pod(told: Object, *, own: bool, allowed: bool, node_allowed: bool) -> Pod:
+    metadata, spec, status, labels = told["metadata"], told["spec"], told["status"], _labels(told)
+    containers = [each for each in status.get("containerStatuses", []) if "running" in each.get("state", {})]
+    role = _role(labels)
+    node = spec["nodeName"]
+    protected = labels.get(f"{LABELS}/protected")
+    if own:
+        protected = f"{metadata['namespace']} is a namespace of the cluster itself, or of this service"
+    elif spec.get("hostNetwork"):
+        protected = "it is on its node's own network"
+    elif allowed and not node_allowed:
+        protected = f"its node {node} has not opted in: label it {ALLOWED}"
+    return Pod(
+        name=metadata["name"],
+        role=role,
+        address=status["podIP"],
+        port=_port(spec, role),
+        node=node,
+        protected=protected,
+        faults_allowed=allowed,
+        belongs_to=metadata["namespace"],
+        identity=Identity(
+            uid=metadata["uid"],
+            containers=tuple(each["containerID"].rpartition("/")[2] for each in containers),
+            kept=labels.get(f"{LABELS}/kept") == "true",
+        ),
+        ready=_ready(told),
+    )
+
+
+def _ready(told: Object) -> bool:
+    conditions = {each["type"]: each["status"] for each in told["status"].get("conditions", [])}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in told["metadata"]
+
+
+def _role(labels: Mapping[str, str]) -> Role:
+    for name in _SAYING_ROLES:
+        for role in get_args(Role):
+            if labels.get(name) == role:
+                found: Role = role
+                return found
+    return "other"
+
+
+def _port(spec: Object, role: Role) -> int:
+    """One on which it listens, as far as its manifest tells."""
+    for container in spec["containers"]:
+        for port in container.get("ports", []):
+            if port.get("protocol", "TCP") == "TCP":
+                return int(port["containerPort"])
+        asked = container.get("readinessProbe", {}).get("httpGet", {}).get("port")
+        if isinstance(asked, int):
+            return asked
+    return PORTS.get(role, _SYSTEM_PORT)
+
+
+def _labels(told: Object) -> dict[str, Any]:
+    labels: dict[str, Any] = told["metadata"].get("labels") or {}
+    return labels
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
