@@ -13,7 +13,8 @@ import pytest
 from support.errors import DeploymentError, FaultError, Unavailable
 from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.hosting import Commands, Hosting
-from support.kubernetes_target.manifests import MAY_BE_LOST, Home, budget
+from support.kubernetes_target.labels import MAY_BE_LOST, ROLE
+from support.kubernetes_target.manifests import Home, budget
 from support.kubernetes_target.pods import event_line, ready
 from tests.test_kubernetes_cluster import FakeApiServer, configure, one_sentence, refused
 
@@ -118,7 +119,7 @@ def test_an_api_server_answers_or_does_not(
 def test_a_budget_is_of_one_role() -> None:
     spec = budget(HOME, "worker", 1)["spec"]
     assert spec["minAvailable"] == 1
-    assert spec["selector"]["matchLabels"]["dynamo-fault-specs/role"] == "worker"
+    assert spec["selector"]["matchLabels"][ROLE] == "worker"
 
 
 @pytest.mark.parametrize(("condition", "is_ready"), [("True", True), ("Unknown", False)])
