@@ -57,7 +57,9 @@ class FakeSession:
                 end.close()
 
     def end(self) -> None:
-        """With its pod."""
+        """With its pod, which has a second of grace."""
+        with suppress(subprocess.TimeoutExpired):
+            self._shard.wait(timeout=1)
         self._shard.kill()
 
 

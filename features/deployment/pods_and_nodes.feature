@@ -65,7 +65,7 @@ Feature: A cluster takes pods and nodes away, and nobody's answer with them
       And 20 requests a second for 50 tokens each
       When the pod of one worker is deleted without grace under this load
       Then every request is answered as before within 15 seconds
-      And every request that ran when it happened is answered in full
+      And every request that was being answered when it happened is answered in full
       And no token is lost or repeated
 
       @vllm

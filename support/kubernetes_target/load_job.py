@@ -139,7 +139,9 @@ class _Shard:
             )
 
     def _hear(self) -> None:
-        with suppress(OSError, WebSocketException):
+        with suppress(
+            OSError, WebSocketException, ValueError
+        ):  # what is cut off in the middle of a line is gone as well
             while line := self._session.readline_stdout():
                 self._take(json.loads(line))
         with suppress(OSError, WebSocketException):
