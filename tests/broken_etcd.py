@@ -5,6 +5,7 @@ python -m tests.broken_etcd heals-early -n "The majority of etcd elects another 
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ BREAKS |= {
     "takes-a-follower-for-the-leader": takes_a_follower_for_the_leader,
     "fills-nothing": partial(patch.object, EtcdCluster, "fill", lambda cluster: 0),
     "forgets-nothing": partial(patch.object, EtcdCluster, "compact", lambda cluster: 1),
-    "says-something-else": partial(patch, "support.discovery.LOST", "Lost in thought"),
+    "says-something-else": partial(patch, "support.discovery.LOST", re.compile("Lost in thought")),
     "starts-nothing-again": partial(started_with, restart="never"),
 }
 
