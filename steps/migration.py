@@ -19,6 +19,7 @@ from support.migrations import (
     expect_received,
     expect_same_wishes,
     expect_stopped,
+    expect_struck_crowd_told,
     leave_while_moved,
     lose_while_joining,
     send_crowd,
@@ -151,6 +152,11 @@ def strike_some(context: Context, blow: Blow, tokens: int) -> None:
 @then("each of them receives each of the {tokens:d} tokens exactly once")
 def crowd_is_answered(context: Context, tokens: int) -> None:
     expect_crowd(context.world, tokens)
+
+
+@then("each of them that it served is told of an error within {seconds:d} seconds")
+def struck_crowd_is_told(context: Context, seconds: int) -> None:
+    expect_struck_crowd_told(context.world, within=seconds)
 
 
 @then("as many migrations are counted as answers ran on it")

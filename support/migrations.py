@@ -16,7 +16,7 @@ from support.deployment import Component
 from support.errors import DeploymentError, FaultError, UsageError
 from support.faults import Fault
 from support.faults.kill import Kill
-from support.matchers import stopped_answer
+from support.matchers import ended_with_error, stopped_answer
 from support.phrases import Ask
 from support.promises import expect_count, whole_answer
 from support.spec import Role
@@ -119,7 +119,7 @@ def send_crowd(world: World, count: int, ask: Ask) -> None:
 
 
 def strike_in_crowd(world: World, blow: Blow, *, tokens: int) -> None:
-    """Strike one worker when each of the crowd has so many tokens, and keep how many answers ran on it."""
+    """Strike one worker when each of the crowd has so many tokens, and keep whose answers ran on it."""
     crowd = _crowd(world)
     for name in crowd:
         world.client(name).wait_for_tokens(tokens)
@@ -129,7 +129,7 @@ def strike_in_crowd(world: World, blow: Blow, *, tokens: int) -> None:
         raise DeploymentError(f"all {len(crowd)} answers run on {victim.name}: nobody would be disturbed elsewhere")
     world.journal.inject(blow(victim))
     world.note(f"answers that ran on {victim.name}", len(there))
-    world.moved = len(there)
+    world.struck_crowd = there
 
 
 def expect_crowd(world: World, tokens: int) -> None:
@@ -143,9 +143,20 @@ def expect_crowd(world: World, tokens: int) -> None:
 
 def expect_counted_as_moved(world: World) -> None:
     """As many migrations of running requests are counted as answers ran on the worker that was lost."""
-    if not world.moved:
-        raise UsageError("no worker of a crowd was lost: say so with 'When the worker of some of them ...'")
-    expect_count(world, ONGOING_MIGRATIONS, world.moved)
+    expect_count(world, ONGOING_MIGRATIONS, len(_struck_crowd(world)))
+
+
+def expect_struck_crowd_told(world: World, *, within: float) -> None:
+    """Each client whose answer ran on the struck worker is told of an error so many seconds (scaled) after."""
+    for name in _struck_crowd(world):
+        record = world.client(name).finished(within=within)
+        assert_that(record, ended_with_error(within=within, since=world.struck_at), f"the {name}")
+
+
+def _struck_crowd(world: World) -> list[str]:
+    if not world.struck_crowd:
+        raise UsageError("no worker of a crowd was struck: say so with 'When the worker of some of them ...'")
+    return world.struck_crowd
 
 
 def _crowd(world: World) -> list[str]:

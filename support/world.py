@@ -75,8 +75,8 @@ class World:
         self.left: Left | None = None
         """The client that left last."""
         self._queued: set[str] = set()
-        self.moved = 0
-        """Answers of a crowd that ran on the worker which was lost."""
+        self.struck_crowd: list[str] = []
+        """Those of a crowd whose answers ran on the struck worker."""
         self.journal = Journal(target)
         self._load: UnderLoad | None = None
         self._monitor: GpuMonitor | None = None

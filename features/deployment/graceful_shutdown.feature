@@ -262,14 +262,14 @@ Feature: Workers take their leave without costing anyone an answer
         | trtllm  |
 
     @known_defect
-    Scenario Outline: An answer for which an emulated worker has no time left is not passed off as whole
-      Known defect: in Dynamo 1.4.2 the client is told that the answer is complete when about a third of it has come.
+    Scenario Outline: Answers for which an emulated worker has no time left are not passed off as whole
+      Known defect: in Dynamo 1.4.2 clients are told that their answers are complete when about a third has come.
 
       Given a <backend> deployment with 2 emulated workers that allows no migrations and drains them for 1 second
-      And a client that streams 800 tokens
-      When the worker that serves the client is asked to end after 50 tokens
+      And 8 clients that each stream 800 tokens
+      When the worker of some of them is asked to end after 50 tokens
       Then it ends well within 10 seconds
-      And the client is told of an error within 5 seconds
+      And each of them that it served is told of an error within 5 seconds
 
       @vllm
       Examples: vLLM
