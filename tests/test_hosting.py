@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from injector.labels import ROLE
 from support.errors import DeploymentError, FaultError, Unavailable
 from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.hosting import Commands, Hosting
-from support.kubernetes_target.labels import MAY_BE_LOST, ROLE
+from support.kubernetes_target.labels import MAY_BE_LOST
 from support.kubernetes_target.manifests import Home, budget
 from support.kubernetes_target.pods import event_line, ready
 from tests.test_kubernetes_cluster import FakeApiServer, configure, one_sentence, refused
@@ -124,7 +125,7 @@ def test_a_budget_is_of_one_role() -> None:
 
 @pytest.mark.parametrize(("condition", "is_ready"), [("True", True), ("Unknown", False)])
 def test_no_pod_of_a_lost_node_is_ready_whatever_its_container_said_last(condition: str, is_ready: bool) -> None:
-    status = SimpleNamespace(state=SimpleNamespace(running=True), ready=True)
+    status = SimpleNamespace(name="main", state=SimpleNamespace(running=True), ready=True)
     one = SimpleNamespace(
         metadata=SimpleNamespace(deletion_timestamp=None),
         status=SimpleNamespace(

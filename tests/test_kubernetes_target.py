@@ -16,7 +16,8 @@ from support.kubernetes_target import run as runs
 from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.deployment import KubernetesDeployment
 from support.kubernetes_target.labels import RUN
-from support.kubernetes_target.run import LASTS, OWNER, ClusterRun
+from support.kubernetes_target.lease import LASTS
+from support.kubernetes_target.run import OWNER, ClusterRun
 from support.kubernetes_target.target import KubernetesTarget
 from support.matchers import complete_answer
 from support.phrases import Ask

@@ -91,7 +91,7 @@ class FakeCluster:
 
 
 def pod(number: int) -> Any:
-    status = SimpleNamespace(state=SimpleNamespace(running=True, waiting=None))
+    status = SimpleNamespace(name="main", state=SimpleNamespace(running=True, waiting=None))
     return SimpleNamespace(
         metadata=SimpleNamespace(name=f"load-{number}-x", labels={INDEX: str(number)}, deletion_timestamp=None),
         status=SimpleNamespace(pod_ip="10.0.0.1", container_statuses=[status], conditions=[]),

@@ -57,12 +57,14 @@ class FakeCluster:
 def pod(uid: str, container: str, *, running: bool = True, before: str | None = None) -> Any:
     ended = SimpleNamespace(container_id=before) if before else None
     status = SimpleNamespace(
+        name="main",
         container_id=container,
         state=SimpleNamespace(running=running),
         last_state=SimpleNamespace(terminated=ended),
     )
     return SimpleNamespace(
-        metadata=SimpleNamespace(uid=uid), status=SimpleNamespace(container_statuses=[status] if container else [])
+        metadata=SimpleNamespace(name="vllm-worker-0", uid=uid),
+        status=SimpleNamespace(container_statuses=[status] if container else []),
     )
 
 

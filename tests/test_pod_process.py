@@ -84,7 +84,7 @@ class FakeCluster:
             raise DeploymentError("the cluster does not answer")
         there = bool(self._keepers) and self._keepers[-1][1].is_alive()
         state = SimpleNamespace(running=there)
-        status = SimpleNamespace(container_id=f"c{len(self._keepers)}", state=state)
+        status = SimpleNamespace(name="main", container_id=f"c{len(self._keepers)}", state=state)
         return SimpleNamespace(
             metadata=SimpleNamespace(deletion_timestamp=None),
             status=SimpleNamespace(pod_ip="10.0.0.1", container_statuses=[status]),

@@ -1,41 +1,27 @@
 """Who is there on a cluster of Kubernetes, by its API server: pods of namespaces that have opted in, and agents.
 
-What is opted in, and what a pod is, is said by labels:
-
-    dynamo-faults/allowed=true       on a namespace: faults may be done to its pods; on a node: to pods there
-    dynamo-faults/role=worker        on a pod: frontend, worker, prefill, decode, etcd, nats; where it is not said, the
-                                     labels of Dynamo's operator and of Helm charts say it, else it is "other"
-    dynamo-faults/protected=REASON   on a pod: nothing is done to it
-    dynamo-faults/kept=true          on a pod: the first process of each container keeps the others, and is spared
+What is opted in, and what a pod is, is said by labels (`injector.labels`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from injector.api_service.agents import AgentClient
 from injector.api_service.cluster import Cluster, Object
 from injector.errors import Unknown
 from injector.inventory import Identity, Pod, Role
+from injector.labels import ALLOWED, KEPT, PROTECTED, role_of
 from injector.places import AGENT_PORT
 
-LABELS = "dynamo-faults"
-ALLOWED = f"{LABELS}/allowed=true"
+OPTED_IN = f"{ALLOWED}=true"
 AGENTS = "app.kubernetes.io/name=gpu-fault-injector"
 """Labels of the agents' pods, which are in the service's own namespace."""
-PROTECTED = ("kube-system", "kube-public", "kube-node-lease")
+OF_THE_CLUSTER = ("kube-system", "kube-public", "kube-node-lease")
 """Namespaces that cannot opt in, and so is the service's own."""
 PORTS: Mapping[Role, int] = {"frontend": 8000, "etcd": 2379, "nats": 4222}
 _SYSTEM_PORT = 9090
-_SAYING_ROLES = (
-    f"{LABELS}/role",
-    "nvidia.com/dynamo-sub-component-type",
-    "nvidia.com/dynamo-component-type",
-    "app.kubernetes.io/component",
-    "app.kubernetes.io/name",
-)
-"""Labels whose value may be a role, those first that are more precise."""
 
 
 class ClusterInventory:
@@ -46,19 +32,19 @@ class ClusterInventory:
 
     def pods(self, namespace: str | None = None) -> list[Pod]:
         if namespace is None:
-            opted_in = self._cluster.namespaces(ALLOWED)
+            opted_in = self._cluster.namespaces(OPTED_IN)
         elif (one := self._cluster.namespace_of(namespace)) is not None:
             opted_in = [one]
         else:
             raise Unknown(f"there is no namespace {namespace!r}: choose another", field="namespace")
-        nodes = {each["metadata"]["name"] for each in self._cluster.nodes(ALLOWED)}
+        nodes = {each["metadata"]["name"] for each in self._cluster.nodes(OPTED_IN)}
         found = [pod for each in opted_in for pod in self._pods_of(each, nodes)]
         return sorted(found, key=lambda pod: (pod.name, pod.belongs_to))
 
     def _pods_of(self, namespace: Object, nodes: set[str]) -> Iterator[Pod]:
         name = namespace["metadata"]["name"]
-        own = name in (*PROTECTED, self._cluster.namespace)
-        allowed = _labels(namespace).get(f"{LABELS}/allowed") == "true"
+        own = name in (*OF_THE_CLUSTER, self._cluster.namespace)
+        allowed = _labels(namespace).get(ALLOWED) == "true"
         for told in self._cluster.pods(name):
             if told["status"].get("podIP") and told["spec"].get("nodeName"):
                 yield _pod(told, own=own, allowed=allowed, node_allowed=told["spec"]["nodeName"] in nodes)
@@ -78,10 +64,10 @@ class ClusterAgents(Mapping[str, AgentClient]):
         return self._known[node, address]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(each["metadata"]["name"] for each in self._cluster.nodes(ALLOWED))
+        return iter(each["metadata"]["name"] for each in self._cluster.nodes(OPTED_IN))
 
     def __len__(self) -> int:
-        return len(self._cluster.nodes(ALLOWED))
+        return len(self._cluster.nodes(OPTED_IN))
 
     def close(self) -> None:
         """End the connections of all."""
@@ -99,15 +85,15 @@ class ClusterAgents(Mapping[str, AgentClient]):
 def _pod(told: Object, *, own: bool, allowed: bool, node_allowed: bool) -> Pod:
     metadata, spec, status, labels = told["metadata"], told["spec"], told["status"], _labels(told)
     containers = [each for each in status.get("containerStatuses", []) if "running" in each.get("state", {})]
-    role = _role(labels)
+    role = role_of(labels)
     node = spec["nodeName"]
-    protected = labels.get(f"{LABELS}/protected")
+    protected = labels.get(PROTECTED)
     if own:
         protected = f"{metadata['namespace']} is a namespace of the cluster itself, or of this service"
     elif spec.get("hostNetwork"):
         protected = "it is on its node's own network"
     elif allowed and not node_allowed:
-        protected = f"its node {node} has not opted in: label it {ALLOWED}"
+        protected = f"its node {node} has not opted in: label it {OPTED_IN}"
     return Pod(
         name=metadata["name"],
         role=role,
@@ -120,7 +106,7 @@ def _pod(told: Object, *, own: bool, allowed: bool, node_allowed: bool) -> Pod:
         identity=Identity(
             uid=metadata["uid"],
             containers=tuple(each["containerID"].rpartition("/")[2] for each in containers),
-            kept=labels.get(f"{LABELS}/kept") == "true",
+            kept=labels.get(KEPT) == "true",
         ),
         ready=_ready(told),
     )
@@ -129,15 +115,6 @@ def _pod(told: Object, *, own: bool, allowed: bool, node_allowed: bool) -> Pod:
 def _ready(told: Object) -> bool:
     conditions = {each["type"]: each["status"] for each in told["status"].get("conditions", [])}
     return conditions.get("Ready") == "True" and "deletionTimestamp" not in told["metadata"]
-
-
-def _role(labels: Mapping[str, str]) -> Role:
-    for name in _SAYING_ROLES:
-        for role in get_args(Role):
-            if labels.get(name) == role:
-                found: Role = role
-                return found
-    return "other"
 
 
 def _port(spec: Object, role: Role) -> int:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from injector.labels import ROLE
 from support.errors import FaultError, Unavailable
 from support.kubernetes_target import manifests
 from support.kubernetes_target.cluster import Cluster, Manifest
-from support.kubernetes_target.labels import MAY_BE_LOST, ROLE
+from support.kubernetes_target.labels import MAY_BE_LOST
 from support.kubernetes_target.manifests import Home, set_of
 from support.kubernetes_target.pods import container_runs, hopeless, node_ready, ready, waits_for
 from support.spec import Role

@@ -18,10 +18,10 @@ from websocket import WebSocketException
 
 from support.errors import DeploymentError, UsageError
 from support.kubernetes_target import manifests
-from support.kubernetes_target.cluster import CONTAINER, Cluster, Manifest
+from support.kubernetes_target.cluster import Cluster, Manifest
 from support.kubernetes_target.labels import RUN
 from support.kubernetes_target.manifests import Home
-from support.kubernetes_target.pods import container_runs, hopeless, waits_for
+from support.kubernetes_target.pods import CONTAINER, container_runs, hopeless, waits_for
 from support.load.plan import LoadPlan
 from support.load.run import COUNTS, Progress, describe
 from support.waiting import eventually, scaled

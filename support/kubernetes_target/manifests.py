@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from injector.labels import ALLOWED, KEPT, ROLE
 from support.commands import ETCD_CLIENT, HTTP, NATS_MONITOR, UP, Command, Surroundings, command
 from support.kept_deployment import names
-from support.kubernetes_target.cluster import CONTAINER, Manifest
+from support.kubernetes_target.cluster import Manifest
 from support.kubernetes_target.in_image import COMMANDS, DATA
-from support.kubernetes_target.labels import ALLOWED, KEPT, MAY_BE_LOST, ROLE, RUN, SET
+from support.kubernetes_target.labels import MAY_BE_LOST, RUN, SET
+from support.kubernetes_target.pods import CONTAINER
 from support.spec import GENERATING, Role
 
 PEERS = "peers"

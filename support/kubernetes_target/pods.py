@@ -17,11 +17,22 @@ HOPELESS = (
 """Reasons for which a container waits, and that do not go away by themselves."""
 
 
+CONTAINER = "main"
+"""Name of the container that a pod is there for, as Dynamo's operator calls it."""
+
+
+def main_of(pod: Any) -> Any:
+    """The status of the container that a pod is there for: the one of that name, else the first; None before it has
+    one. pod: V1Pod."""
+    statuses = pod.status.container_statuses or []
+    return next((one for one in statuses if one.name == CONTAINER), statuses[0] if statuses else None)
+
+
 def container_runs(pod: Any) -> bool:
     """Its container runs, it has an address, and it is not being deleted. pod: V1Pod, or None for one that is gone."""
-    if pod is None or pod.metadata.deletion_timestamp or not pod.status.pod_ip or not pod.status.container_statuses:
+    if pod is None or pod.metadata.deletion_timestamp or not pod.status.pod_ip or not main_of(pod):
         return False
-    return bool(pod.status.container_statuses[0].state.running)
+    return bool(main_of(pod).state.running)
 
 
 def ready(pod: Any) -> bool:

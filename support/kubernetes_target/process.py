@@ -18,7 +18,7 @@ from support.errors import DeploymentError, FaultError
 from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.in_image import ROOT, SOCKET
 from support.kubernetes_target.log import PodLog
-from support.kubernetes_target.pods import container_runs
+from support.kubernetes_target.pods import container_runs, main_of
 from support.vitals import Vitals
 from support.waiting import eventually
 
@@ -53,7 +53,7 @@ class PodProcess:
     def connect(self, pod: Any) -> None:
         """Speak with the keeper in that pod, whose container runs. DeploymentError."""
         with self._connecting:
-            container = pod.status.container_statuses[0].container_id
+            container = main_of(pod).container_id
             if container != self._container:  # another keeper, which knows nothing of the ends before
                 self._earlier, self._container = list(self._exits), container
             self._address = pod.status.pod_ip
@@ -223,9 +223,7 @@ class PodProcess:
             self._looked_at = time.monotonic()
             pod = self._cluster.pod(self._namespace, self.name)
             there = container_runs(pod)
-            if self._pid is not None and (
-                not there or pod.status.container_statuses[0].container_id != self._container
-            ):
+            if self._pid is not None and (not there or main_of(pod).container_id != self._container):
                 with self._changed:  # it went with its container, and nobody was left to tell how
                     self._exits, self._pid, self._frozen = [*self._exits, -signal.SIGKILL], None, False
             if there:

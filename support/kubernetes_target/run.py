@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import socket
-import threading
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from support.errors import DeploymentError, Unavailable
-from support.kubernetes_target.cluster import CONTAINER, PROTECTED, Cluster, Manifest
+from support.kubernetes_target.cluster import PROTECTED, Cluster, Manifest
 from support.kubernetes_target.in_image import digest
 from support.kubernetes_target.labels import RUN
-from support.kubernetes_target.pods import container_runs, hopeless, waits_for
+from support.kubernetes_target.lease import LASTS, Lease, heard_of
+from support.kubernetes_target.pods import CONTAINER, container_runs, hopeless, waits_for
 from support.kubernetes_target.reaper import LEASE
 from support.settings import ROOT
 
 OWNER = "dynamo-fault-specs/owner"
 """Label of a run's own namespace."""
-LASTS = 60
-"""Seconds that a lease lasts: so long after the death of a run, and a little, all of it goes."""
-RENEWED_EVERY = 10.0
 STARTS_WITHIN = 120.0
 """Seconds for the reaper's pod, which may be the first on its node that needs the image."""
 GONE_WITHIN = 90.0
@@ -38,14 +32,14 @@ class ClusterRun:
         if prefix in PROTECTED:
             raise Unavailable(f"{prefix} is the cluster's own: choose another -D namespace to name ours after")
         self._cluster, self._image = cluster, image
-        self._over = threading.Event()
         self.name = f"{prefix}-{secrets.token_hex(4)}"
         self.namespace = cluster.make(_own_namespace(self.name))
-        self._renewer = threading.Thread(target=self._renew, name="lease of the run", daemon=True)
+        self._lease = Lease(cluster, self.name, LEASE)
+        """The reaper waits for as long as the cluster is away. So long after a run's death, and a little, all goes."""
         try:
-            for manifest in (_lease(self.name), *_reaper(self.name, image)):
+            self._lease.take()
+            for manifest in _reaper(self.name, image):
                 cluster.make(manifest)
-            self._renewer.start()
             self.dynamo = self._usable(self._awaited_reaper())
             """Versions of Dynamo that the image has."""
         except BaseException:
@@ -54,7 +48,7 @@ class ClusterRun:
 
     def close(self) -> None:
         """Delete all of it, and return when it is gone. DeploymentError when it is not. Safe to call twice."""
-        self._over.set()
+        self._lease.let_go()
         try:
             for one in self._cluster.namespaces(f"{RUN}={self.name}"):
                 self._cluster.delete_namespace(one.metadata.name, grace=1)
@@ -69,11 +63,6 @@ class ClusterRun:
                 f"the namespaces {', '.join(left)} were deleted and are still there after {GONE_WITHIN:g} s: "
                 "'kubectl describe namespace' says what they wait for"
             )
-
-    def _renew(self) -> None:
-        while not self._over.wait(RENEWED_EVERY):
-            with suppress(DeploymentError):  # the next time may be better; the reaper waits for as long as it is away
-                self._cluster.patch(_lease(self.name))
 
     def _awaited_reaper(self) -> Any:
         def runs(pods: dict[str, Any]) -> bool:
@@ -120,24 +109,13 @@ def sweep(cluster: Cluster) -> list[str]:
 
 
 def _dead(cluster: Cluster, namespace: Any) -> bool:
-    lease = cluster.lease(namespace.metadata.name, LEASE)
-    heard = lease.spec.renew_time if lease else namespace.metadata.creation_timestamp
-    return bool(datetime.now(UTC) - heard > timedelta(seconds=2 * LASTS))
+    if lease := cluster.lease(namespace.metadata.name, LEASE):
+        return not heard_of(lease, durations=2)
+    return bool(datetime.now(UTC) - namespace.metadata.creation_timestamp > timedelta(seconds=2 * LASTS))
 
 
 def _own_namespace(name: str) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {OWNER: "true", RUN: name}}}
-
-
-def _lease(run: str) -> Manifest:
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    holder = f"{socket.gethostname()}/{os.getpid()}"
-    return {
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": LEASE, "namespace": run},
-        "spec": {"holderIdentity": holder, "leaseDurationSeconds": LASTS, "renewTime": now},
-    }
 
 
 def _reaper(run: str, image: str) -> list[Manifest]:
