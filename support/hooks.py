@@ -94,6 +94,10 @@ class Run:
 def _target(settings: Settings) -> Target:
     """Where this run's deployments live. Imported here: each target has clients that the other does without."""
     logs = settings.log_dir / "deployments"
+    if settings.target == "kubernetes" and settings.attach:
+        from support.attached_target.target import AttachedTarget
+
+        return AttachedTarget(settings, logs=logs)
     if settings.target == "kubernetes":
         from support.kubernetes_target.target import KubernetesTarget
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,9 +42,19 @@ class Injected:
 class InjectionService:
     """A client of one service. FaultError for what it could not do, Unavailable for what its node cannot (501)."""
 
-    def __init__(self, url: str, *, token: str | None = None, namespace: str | None = None) -> None:
-        """url: without a trailing slash. namespace: on Kubernetes, of the pods that are asked for."""
-        self.url, self._namespace = url, namespace
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        namespace: str | None = None,
+        pod_of: Callable[[str], str] = str,
+    ) -> None:
+        """url: without a trailing slash. namespace: on Kubernetes, of the pods that are asked for.
+
+        pod_of: the present name of a component's pod, where it is another than the component's.
+        """
+        self.url, self._namespace, self._pod_of = url, namespace, pod_of
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=ANSWERS_WITHIN, trust_env=False, verify=False)
 
@@ -55,19 +65,26 @@ class InjectionService:
         except httpx.HTTPError:
             return False
 
-    def strain_gpu(self, pod: str, fault_type: str, severity: str, *, seconds: float) -> Injected:
+    def strain_gpu(self, component: str, fault_type: str, severity: str, *, seconds: float) -> Injected:
         """THROTTLE, MEMORY_PRESSURE, OVERHEAT or COMPUTE_OVERLOAD, for at most so many seconds."""
-        asked = {"target_pod": pod, "fault_type": fault_type, "severity": severity, "duration_seconds": seconds}
-        return self._inject("gpu/inject", asked)
+        asked = {"fault_type": fault_type, "severity": severity, "duration_seconds": seconds}
+        return self._inject("gpu/inject", {"target_pod": self._pod_of(component)} | asked)
 
-    def report_xid(self, code: int, pod: str, *, effect: str, seconds: float) -> Injected:
+    def strike_process(self, component: str, fault_type: str, *, seconds: float) -> Injected:
+        """KILL, or PAUSE for at most so many seconds."""
+        asked = {"fault_type": fault_type, "duration_seconds": seconds, "allow_last_worker": True}
+        return self._inject("process/inject", {"target_pod": self._pod_of(component)} | asked)
+
+    def report_xid(self, code: int, component: str, *, effect: str, seconds: float) -> Injected:
         """An XID; effect: LINE, or APPLICATION for what it does to the worker as well."""
-        asked = {"target_pod": pod, "duration_seconds": seconds, "parameters": {"effect": effect}}
-        return self._inject(f"gpu/inject/xid-{code}", asked)
+        asked = {"duration_seconds": seconds, "parameters": {"effect": effect}}
+        return self._inject(f"gpu/inject/xid-{code}", {"target_pod": self._pod_of(component)} | asked)
 
     def separate(self, partition_type: str, *, seconds: float, **asked: Any) -> Injected:
         """FRONTEND_WORKER, WORKER_NATS, WORKER_WORKER or CUSTOM; asked: source, target, action, ... of the contract."""
-        return self._inject("network/inject", {"partition_type": partition_type, "duration_seconds": seconds} | asked)
+        sides = {side: self._pods_of(asked[side]) for side in ("source", "target") if side in asked}
+        whom = {"partition_type": partition_type, "duration_seconds": seconds}
+        return self._inject("network/inject", whom | asked | sides)
 
     def recover(self, identity: str) -> Injected:
         """Take it back; again, it is still so."""
@@ -84,6 +101,9 @@ class InjectionService:
     def close(self) -> None:
         """End its connections."""
         self._http.close()
+
+    def _pods_of(self, side: str | Sequence[str]) -> str | list[str]:
+        return self._pod_of(side) if isinstance(side, str) else [self._pod_of(one) for one in side]
 
     def _inject(self, path: str, asked: Mapping[str, Any]) -> Injected:
         where = {"namespace": self._namespace} if self._namespace else {}

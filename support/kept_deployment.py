@@ -31,6 +31,8 @@ _KEPT = re.compile(r"request received request_id=(\S+) ")
 class KeptDeployment(Deployment):
     """Its components are kept processes, which are asked over HTTP and whose logs are files here."""
 
+    ready_within = READY_WITHIN
+    """Seconds until it serves when every component is up."""
     around: Surroundings
     altered: list[str]
     """What was done to it that makes it another one than its spec describes, in words."""
@@ -57,7 +59,7 @@ class KeptDeployment(Deployment):
             assert not (lacks := self.lacking()), "; ".join(lacks)
             return True
 
-        eventually(serves, within=READY_WITHIN, describe=f"{self.spec} is ready", error=DeploymentError)
+        eventually(serves, within=self.ready_within, describe=f"{self.spec} is ready", error=DeploymentError)
 
     def add(self, role: Role, *, dynamo: str | None = None, flaw: str | None = None, wait: bool = True) -> Component:
         if role not in GENERATING:

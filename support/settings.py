@@ -22,6 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DYNAMO = "1.4.2"
 
 
+def _attached_namespace() -> str | None:
+    """As in the guide: who names a namespace and a frontend has a deployment there."""
+    return (os.environ.get("DYNAMO_NAMESPACE") or None) if os.environ.get("FRONTEND_URL") else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one run; every field is a `-D` key of the same name."""
@@ -40,6 +45,12 @@ class Settings:
     """Of KUBECONFIG; None: its current one."""
     namespace: str = field(default_factory=lambda: os.environ.get("DYNAMO_NAMESPACE") or "dynamo-fault-specs")
     """After which the namespaces that a run makes on a cluster are named."""
+    attach: str | None = field(default_factory=_attached_namespace)
+    """A namespace with a deployment of somebody else's to run on, instead of making any."""
+    frontend_url: str | None = field(default_factory=lambda: os.environ.get("FRONTEND_URL") or None)
+    """Where clients reach that one's frontend; None: at its pod."""
+    described: Path | None = None
+    """A file with what nobody can see of that one (`support.attached_target.found`)."""
     lose_node: str | None = None
     """On a cluster: a shell command that takes the node $NODE away, for scenarios that lose one."""
     return_node: str | None = None
@@ -133,6 +144,19 @@ def _folder(key: str, value: str) -> Path:
         raise UsageError(f"-D {key}={value}: there is no such user") from None
 
 
+def _existing_file(key: str, value: str) -> Path:
+    file = _folder(key, value)
+    if not file.is_file():
+        raise UsageError(f"-D {key}={value}: there is no such file")
+    return file
+
+
+def _url(key: str, value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+", value.rstrip("/")):
+        raise UsageError(f"-D {key}={value}: it must be an address such as http://localhost:8000")
+    return value.rstrip("/")
+
+
 def _existing_folder(key: str, value: str) -> Path:
     folder = _folder(key, value)
     if not folder.is_dir():
@@ -155,6 +179,9 @@ _READERS = {
     "image": _text_of,
     "context": _text_of,
     "namespace": _label,
+    "attach": _text_of,
+    "frontend_url": _url,
+    "described": _existing_file,
     **dict.fromkeys(("lose_node", "return_node", "lose_api", "return_api"), _command),
     "etcd": _existing_folder,
     "fresh": _flag,

@@ -30,6 +30,8 @@ def run(arguments: Sequence[str]) -> int:
         dynamo_python(settings.dynamo)
     os.chdir(ROOT)
     command = [sys.executable, "-m", "behave", *argv]
+    if jobs > 1 and settings.target == "kubernetes" and settings.attach:
+        raise UsageError(f"-j {jobs}: there is one deployment in {settings.attach}, for one scenario at a time")
     if jobs > 1:
         return parallel.run(command, settings, jobs)
     if settings.target == "local":

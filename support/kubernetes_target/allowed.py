@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]  # comes with the client, without ty
 
 from support.errors import SpecsError, Unavailable
 from support.kubernetes_target.cluster import Cluster
+from support.kubernetes_target.offers import offers
 
 ROLE = Path(__file__).with_name("role.yaml")
 """What a cluster's administrator gives to who runs this."""
@@ -28,9 +29,13 @@ class Right(NamedTuple):
         return f"{self.verb} {'/'.join(filter(None, (self.resource, self.subresource)))}"
 
 
-def needed() -> list[Right]:
-    """Rights that a run uses: those of the first role of `ROLE`."""
-    role = next(yaml.safe_load_all(ROLE.read_text()))
+OWN, ATTACHED = "dynamo-fault-specs", "dynamo-fault-specs-attached"
+"""Its roles: of a run that makes its deployments, and of one that is attached to one."""
+
+
+def needed(role_name: str = OWN) -> list[Right]:
+    """Rights that a run uses: those of that role of `ROLE`."""
+    (role,) = [one for one in yaml.safe_load_all(ROLE.read_text()) if one["metadata"]["name"] == role_name]
     found = []
     for rule in role["rules"]:
         for resource in rule["resources"]:
@@ -39,12 +44,15 @@ def needed() -> list[Right]:
     return found
 
 
-def missing(cluster: Cluster) -> list[Right]:
-    """Those that the user has not got."""
-    wanted = needed()
+def missing(cluster: Cluster, role_name: str = OWN, *, namespace: str | None = None) -> list[Right]:
+    """Those that the user has not got in that namespace or, where none is named, in all of them."""
+    wanted = needed(role_name)
     with ThreadPoolExecutor(max_workers=8) as asking:
         there = asking.map(
-            lambda one: cluster.may(one.verb, one.resource, group=one.group, subresource=one.subresource), wanted
+            lambda one: cluster.may(
+                one.verb, one.resource, group=one.group, subresource=one.subresource, namespace=namespace
+            ),
+            wanted,
         )
         return [one for one, has in zip(wanted, there, strict=True) if not has]
 
@@ -53,6 +61,12 @@ def insist(cluster: Cluster) -> None:
     """Unavailable, naming each, when rights are missing: before anything is made, and not in the middle of it."""
     if lacks := missing(cluster):
         raise Unavailable(f"the context {cluster.context} may not {_listed(lacks)}: {_remedy()}, or choose another")
+
+
+def insist_attached(cluster: Cluster, namespace: str) -> None:
+    """The same for a run on a deployment that is there, in that namespace."""
+    if lacks := missing(cluster, ATTACHED, namespace=namespace):
+        raise Unavailable(f"the context {cluster.context} may not {_listed(lacks)} in {namespace}: {_remedy(ATTACHED)}")
 
 
 def looked_at() -> tuple[str, list[Right]]:
@@ -64,6 +78,8 @@ def looked_at() -> tuple[str, list[Right]]:
         nodes = cluster.nodes()
         gpus = sum(int(node.status.capacity.get("nvidia.com/gpu", 0)) for node in nodes)
         seen += f", {len(nodes)} nodes, {gpus} GPUs"
+        if Right("list", "pods") not in lacks:
+            seen += f", {', '.join(offers(cluster, nodes))}"
     return seen, lacks
 
 
@@ -82,5 +98,5 @@ def _listed(rights: Sequence[Right]) -> str:
     return ", ".join(map(str, rights))
 
 
-def _remedy() -> str:
-    return f"let its administrator give you the role of support/kubernetes_target/{ROLE.name}"
+def _remedy(role_name: str = OWN) -> str:
+    return f"let its administrator give you the role {role_name} of support/kubernetes_target/{ROLE.name}"

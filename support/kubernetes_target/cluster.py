@@ -20,14 +20,12 @@ from kubernetes.watch import Watch
 from websocket import WebSocketException
 
 from support.errors import DeploymentError, Unavailable
-from support.kubernetes_target.pods import told_at
+from support.kubernetes_target.pods import CONTAINER, told_at
 from support.kubernetes_target.refusals import absent, explained, said
 from support.waiting import scaled
 
 ANSWERS_WITHIN = 15.0
 """Seconds for one question to the API server."""
-CONTAINER = "main"
-"""Name of a pod's one container, as Dynamo's operator calls it."""
 PROTECTED = ("default", "kube-system", "kube-public", "kube-node-lease")
 MERGES = "application/merge-patch+json"
 CHANGES = "application/json-patch+json"
@@ -103,9 +101,12 @@ class Cluster:
         with self.asked():
             return list(self.core.list_node(_request_timeout=ANSWERS_WITHIN).items)
 
-    def may(self, verb: str, resource: str, *, group: str = "", subresource: str = "") -> bool:
-        """Whether this user may, in any namespace."""
+    def may(
+        self, verb: str, resource: str, *, group: str = "", subresource: str = "", namespace: str | None = None
+    ) -> bool:
+        """Whether this user may, in that namespace or, where none is named, in any."""
         attributes = {"verb": verb, "resource": resource, "group": group, "subresource": subresource}
+        attributes |= {"namespace": namespace} if namespace else {}
         review = client.V1SelfSubjectAccessReview.from_dict({"spec": {"resourceAttributes": attributes}})
         with self.asked():
             answer = self._access.create_self_subject_access_review(review, _request_timeout=ANSWERS_WITHIN)
@@ -156,6 +157,12 @@ class Cluster:
         with self.asked():
             return list(self.core.list_namespace(label_selector=label, _request_timeout=ANSWERS_WITHIN).items)
 
+    def namespace(self, name: str) -> Any:
+        """None when there is none."""
+        with self.asked(), absent():
+            return self.core.read_namespace(name, _request_timeout=ANSWERS_WITHIN)
+        return None
+
     def lease(self, namespace: str, name: str) -> Any:
         """None when there is none."""
         with self.asked(), absent():
@@ -187,6 +194,22 @@ class Cluster:
         with self.asked(), absent():
             return self.core.read_namespaced_pod(name, namespace, _request_timeout=ANSWERS_WITHIN)
         return None
+
+    def pod_with(self, labels: str) -> Any:
+        """One with these labels (a selector) of any namespace; None when there is none."""
+        with self.asked():
+            found = self.core.list_pod_for_all_namespaces(
+                label_selector=labels, limit=1, _request_timeout=ANSWERS_WITHIN
+            ).items
+        return found[0] if found else None
+
+    def serves(self, group: str, version: str, resource: str) -> bool:
+        """Whether it has that kind of object, by its plural, such as a custom resource."""
+        api = client.CustomObjectsApi(self.core.api_client)
+        with self.asked(), absent():
+            told: Any = api.get_api_resources(group, version, _request_timeout=ANSWERS_WITHIN)
+            return any(one.name == resource for one in told.resources)
+        return False
 
     def secret(self, namespace: str, name: str) -> dict[str, str] | None:
         """What it holds, in base64; None when there is none."""
@@ -257,10 +280,10 @@ class Cluster:
         said = [f"{one.involved_object.name}: {one.message}" for one in self.events(namespace) if one.type == "Warning"]
         return list(dict.fromkeys(said))
 
-    def log(self, namespace: str, pod: str, **how: Any) -> Any:
+    def log(self, namespace: str, pod: str, *, container: str = CONTAINER, **how: Any) -> Any:
         """An open response that streams what the pod's container has written. how: as the client's method takes it."""
         with self.asked():
-            return self.core.read_namespaced_pod_log(pod, namespace, container=CONTAINER, _preload_content=False, **how)
+            return self.core.read_namespaced_pod_log(pod, namespace, container=container, _preload_content=False, **how)
 
     def execute(self, namespace: str, pod: str, argv: Sequence[str]) -> Any:
         """An open session with a program in the pod's container (kubernetes.stream.ws_client.WSClient)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -32,9 +32,12 @@ _BYTES = 125_000
 class ClusterInjection:
     """A way to it, and a client. Its pod may be replaced meanwhile: each connection finds the newest."""
 
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
-        """namespace: the deployment's. Unavailable where nobody has installed it, or nobody may say so."""
-        self._cluster, self._namespace = cluster, namespace
+    def __init__(self, cluster: Cluster, namespace: str, *, pod_of: Callable[[str], str] = str) -> None:
+        """namespace: the deployment's. pod_of: of a component, by name, where the pod has another.
+
+        Unavailable where nobody has installed it, or nobody may say so.
+        """
+        self._cluster, self._namespace, self._pod_of = cluster, namespace, pod_of
         try:
             tokens = cluster.secret(HOME, _TOKENS)
         except DeploymentError as refused:
@@ -45,7 +48,7 @@ class ClusterInjection:
         way = Loopback(self._dialled)
         self._open.enter_context(way)
         token = base64.b64decode(tokens[_TOKEN]).decode()
-        self.service = InjectionService(f"http://{way.address}", token=token, namespace=namespace)
+        self.service = InjectionService(f"http://{way.address}", token=token, namespace=namespace, pod_of=pod_of)
         self._open.callback(self.service.close)
         try:
             eventually(
@@ -62,7 +65,7 @@ class ClusterInjection:
         """
         if self.service.active():
             return
-        wanted = [one.name for one in components if one.running]
+        wanted = [self._pod_of(one.name) for one in components if one.running]
 
         def ready(pods: dict[str, Any]) -> bool:
             return all(name in pods and _ready(pods[name]) for name in wanted)
