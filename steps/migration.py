@@ -27,6 +27,7 @@ from support.migrations import (
     strike_before_first_token,
     strike_for,
     strike_in_crowd,
+    strike_in_crowd_past_newcomer,
     strike_while_generating,
     strike_with_another,
 )
@@ -142,6 +143,11 @@ def newcomers_after_loss(context: Context, count: int) -> None:
 @when("one more worker joins and is killed as soon as it is listed")
 def killed_while_joining(context: Context) -> None:
     lose_while_joining(context.world)
+
+
+@when("a worker that joins is killed, and then the worker of some of them after {tokens:d} tokens")
+def strike_past_newcomer(context: Context, tokens: int) -> None:
+    strike_in_crowd_past_newcomer(context.world, tokens=tokens)
 
 
 @when("the worker of some of them {blow:Blow} after {tokens:d} tokens")

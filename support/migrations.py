@@ -118,11 +118,19 @@ def send_crowd(world: World, count: int, ask: Ask) -> None:
         world.send(CROWD.format(number), ask)
 
 
+def strike_in_crowd_past_newcomer(world: World, *, tokens: int) -> None:
+    """Kill a worker that joins when each of the crowd has so many tokens and that nobody uses; then one that has some.
+
+    Nobody has noticed the first when the second one's answers are moved.
+    """
+    _await_crowd(world, tokens)
+    lose_while_joining(world)
+    strike_in_crowd(world, Kill, tokens=tokens)
+
+
 def strike_in_crowd(world: World, blow: Blow, *, tokens: int) -> None:
     """Strike one worker when each of the crowd has so many tokens, and keep whose answers ran on it."""
-    crowd = _crowd(world)
-    for name in crowd:
-        world.client(name).wait_for_tokens(tokens)
+    crowd = _await_crowd(world, tokens)
     victim = world.worker_of(next(iter(crowd)))
     there = [name for name in crowd if world.worker_of(name) is victim]
     if len(there) == len(crowd):
@@ -157,6 +165,14 @@ def _struck_crowd(world: World) -> list[str]:
     if not world.struck_crowd:
         raise UsageError("no worker of a crowd was struck: say so with 'When the worker of some of them ...'")
     return world.struck_crowd
+
+
+def _await_crowd(world: World, tokens: int) -> list[str]:
+    """The crowd, when each of it has so many tokens."""
+    crowd = _crowd(world)
+    for name in crowd:
+        world.client(name).wait_for_tokens(tokens)
+    return crowd
 
 
 def _crowd(world: World) -> list[str]:

@@ -54,6 +54,31 @@ Feature: Many answers survive as one does
         | backend |
         | trtllm  |
 
+    @known_defect
+    Scenario Outline: Answers that are moved to a worker which has just died are moved once more over TCP
+      Known defect: Dynamo 1.4.2 gives a running answer up when the worker that it is moved to refuses the connection, and tells
+      the client of an internal error, whatever number of migrations is allowed.
+
+      Given a <backend> deployment with 2 workers that allows 3 migrations, over TCP
+      And 16 clients that each stream 400 tokens
+      When a worker that joins is killed, and then the worker of some of them after 20 tokens
+      Then each of them receives each of the 400 tokens exactly once
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |
+
     Scenario Outline: All answers are completed where workers are tested each second, too
       Given a <backend> deployment with 2 workers that allows 3 migrations, where workers are tested each second
       And 20 clients that each stream 200 tokens
