@@ -50,6 +50,10 @@ class Fault(Entry):
     deadline: Moment
     undo: dict[str, Any]
     """All that must be known to take it back; the family's own."""
+    family: str = ""
+    """Whose it is, by name. What answers an order may be another one later, when the pod is on no GPU any more."""
+    claims: frozenset[str] = frozenset()
+    """What no other fault may have meanwhile."""
     simulated: bool
     """It acts on the process of a worker as a GPU's would, for there is none."""
     irreversible: str | None

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from injector.agents import gpu
 from injector.agents.family import Family
+from injector.agents.gpus import Gpus
 from injector.agents.kernel_log import KernelLog, Record
 from injector.agents.network import Partition
 from injector.agents.partition import tables
@@ -66,11 +68,13 @@ class FakeKernelLog(KernelLog):
 
 def all_families(node: Node, log: KernelLog) -> list[Family]:
     """As the agent has them, with this log."""
+    gpus = Gpus(node)
     return [
         Partition(node),
         Kill(node),
         Pause(node),
-        XidError(node, log),
+        XidError(node, log, gpus),
+        *gpu.families(node, gpus),
         Slowed(node),
         Squeezed(node),
     ]

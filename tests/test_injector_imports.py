@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from injector.agents.keeper import read, written
-from injector.agents.plans import Cycle, Plan
+from injector.agents.plans import Cycle, Plan, Strain
 from support.settings import ROOT
 
 
@@ -45,15 +45,28 @@ def test_what_a_keeper_needs_is_the_standard_library() -> None:
     assert not {name for name in needs if name.startswith("injector")} - {
         "injector.agents.processes",
         "injector.agents.plans",
+        "injector.agents.nvml",
+        "injector.agents.cuda",
     }
     assert not needs & {"pydantic", "httpx", "fastapi"}
+
+
+STRAIN: Strain = {"gpu": "GPU-5f2e-1", "address": "0000:65:00", "does": "clock", "amount": 705}
 
 
 def test_a_plan_is_read_as_it_was_written() -> None:
     cycle: Cycle = {"period": 0.1, "share": 0.25}
     plans: list[Plan] = [
-        {"leaders": [(5, 77)], "frozen": True, "cycle": None, "limits": {}, "limited": []},
-        {"leaders": [(5, 77), (6, 78)], "frozen": False, "cycle": cycle, "limits": {"5": -1, "": 9}, "limited": [4, 5]},
+        {"leaders": [(5, 77)], "frozen": True, "cycle": None, "limits": {}, "limited": [], "strain": None},
+        {
+            "leaders": [(5, 77), (6, 78)],
+            "frozen": False,
+            "cycle": cycle,
+            "limits": {"5": -1, "": 9},
+            "limited": [4, 5],
+            "strain": None,
+        },
+        {"leaders": [], "frozen": False, "cycle": None, "limits": {}, "limited": [], "strain": STRAIN},
     ]
     assert [read(written(plan)) for plan in plans] == plans
     with pytest.raises(ValueError, match="not enough values"):

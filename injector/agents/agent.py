@@ -76,9 +76,9 @@ class Agent:
 
     def explain(self, order: Order) -> Fault:
         """What `inject` would do, without doing it. The same refusals."""
-        family = self._family(order)
-        self._refuse_conflict(order, family)
-        return self._planned(order, family)
+        fault = self._planned(order, self._family(order))
+        self._refuse_conflict(fault)
+        return fault
 
     def recover(self, identity: str) -> Fault:
         """Take it back, seen gone; one that is over is returned as it is. Unknown; Undone when it is still there."""
@@ -113,12 +113,11 @@ class Agent:
         """Its fault, PENDING and durable; or the one that is there already."""
         if known := self._memory.same(order):
             return known
-        family = self._family(order)
-        fault = self._planned(order, family)
+        fault = self._planned(order, self._family(order))
         with self._memory.lock:
             if known := self._memory.same(order):
                 return known
-            self._refuse_conflict(order, family)
+            self._refuse_conflict(fault)
             self._memory.add(fault)
         self._step("intended")
         return fault
@@ -131,6 +130,8 @@ class Agent:
             order=order,
             deadline=self._clock.after(order.seconds),
             undo=family.plan(order) | {"mark": f"{self._memory.prefix}{order.id}"},
+            family=family.name,
+            claims=family.claims(order),
             simulated=family.simulated,
             irreversible=family.irreversible(order),
             created=self._clock.wall(),
@@ -142,10 +143,9 @@ class Agent:
                 return family
         raise Unable(f"this node knows no {order.kind} fault {order.fault_type!r}")
 
-    def _refuse_conflict(self, order: Order, family: Family) -> None:
-        wanted = family.claims(order)
+    def _refuse_conflict(self, new: Fault) -> None:
         for other in self.faults():
-            if not other.over and (shared := wanted & self._family(other.order).claims(other.order)):
+            if not other.over and (shared := new.claims & other.claims):
                 raise Conflict(
                     f"the fault {other.id} ({other.order.fault_type}) has the {min(shared)}: recover it first"
                 )
@@ -164,6 +164,8 @@ class Agent:
                 self._changed.notify_all()
         except Exception as failure:  # whatever it was, nothing of it may stay
             self._take_back(fault, State.FAILED, str(failure) or repr(failure))
+            if isinstance(failure, Unable):
+                raise
             raise self._undone(fault) from failure
 
     @staticmethod
@@ -201,7 +203,8 @@ class Agent:
         self._step(str(state))
 
     def _work(self, fault: Fault) -> tuple[Family, Work]:
-        return self._family(fault.order), Work(fault, self._clock, self._step)
+        (family,) = [one for one in self._families if one.name == fault.family]
+        return family, Work(fault, self._clock, self._step)
 
     def _adopt(self, fault: Fault) -> None:
         """One that was open when an agent before this one ended."""

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from signal import SIG_IGN, SIGCONT, SIGHUP, SIGINT, SIGPIPE, SIGSTOP, SIGTERM, signal
 
-    from injector.agents.plans import Plan
+    from injector.agents.plans import Plan, Strain
 else:  # without the enums of `signal`
     from _signal import SIG_IGN, SIGCONT, SIGHUP, SIGINT, SIGPIPE, SIGSTOP, SIGTERM, signal
 if __name__ == "__main__":
@@ -32,20 +32,21 @@ GRACE = 0.3
 
 def written(plan: Plan) -> str:
     """In one word of a command line, for `read`."""
-    cycle = plan["cycle"]
+    cycle, strain = plan["cycle"], plan["strain"]
     parts = (
         ",".join(f"{pid}:{start}" for pid, start in plan["leaders"]),
         "1" if plan["frozen"] else "",
         f"{cycle['period']}:{cycle['share']}" if cycle else "",
         ",".join(f"{pid}:{limit}" for pid, limit in plan["limits"].items()),
         ",".join(map(str, plan["limited"])),
+        ",".join((strain["gpu"], strain["address"], strain["does"], str(strain["amount"]))) if strain else "",
     )
     return "/".join(parts)
 
 
 def read(text: str) -> Plan:
     """What `written` wrote. ValueError for anything else."""
-    leaders, frozen, cycle, limits, limited = text.split("/")
+    leaders, frozen, cycle, limits, limited, strain = text.split("/")
     period, _, share = cycle.partition(":")
     return {
         "leaders": [(int(pid), int(start)) for pid, start in _pairs(leaders)],
@@ -53,7 +54,13 @@ def read(text: str) -> Plan:
         "cycle": {"period": float(period), "share": float(share)} if cycle else None,
         "limits": {pid: int(limit) for pid, limit in _pairs(limits)},
         "limited": [int(limit) for limit in limited.split(",") if limit],
+        "strain": _strain(*strain.split(",")) if strain else None,
     }
+
+
+def _strain(gpu: str, address: str, does: str, amount: str) -> Strain:
+    assert does in ("clock", "memory", "burn")
+    return {"gpu": gpu, "address": address, "does": does, "amount": int(amount)}  # type: ignore[typeddict-item]
 
 
 def _pairs(text: str) -> list[list[str]]:
@@ -61,12 +68,18 @@ def _pairs(text: str) -> list[list[str]]:
 
 
 def undo(plan: Plan) -> None:
-    """What a keeper does at the end. Safe to do twice."""
+    """What a keeper does at the end, apart from ending. Safe to do twice. OSError when a GPU refuses."""
     for process in of(plan):
         if plan["limits"]:
             give_back_limit(process, plan)
         if plan["frozen"] or plan["cycle"]:
             process.send(SIGCONT)
+    strain = plan["strain"]
+    if strain and strain["does"] == "clock":
+        from injector.agents.nvml import opened  # takes longer than all the rest
+
+        if nvml := opened():
+            nvml.gpu(strain["gpu"]).reset_clock()
 
 
 def of(plan: Plan) -> list[Process]:
@@ -103,6 +116,22 @@ def _hold(deadline: int, plan: Plan) -> None:
         time.sleep(max(0.0, min(_left(deadline), cycle["period"] * (1 - cycle["share"]))))
 
 
+def _strained(strain: Strain | None) -> object:
+    """Hold memory of a GPU, or use its time, for as long as what is returned is kept. OSError when it refuses."""
+    if not strain or strain["does"] == "clock":
+        return None
+    from injector.agents.cuda import Context
+
+    if strain["does"] == "memory":
+        context = Context(strain["address"])
+        context.hold(strain["amount"])
+        return context
+    burning = [Context(strain["address"]) for _ in range(strain["amount"])]
+    for each in burning:
+        each.burn()
+    return burning
+
+
 def _left(deadline: int) -> float:
     return (deadline - time.clock_gettime_ns(time.CLOCK_BOOTTIME)) / 1e9
 
@@ -130,6 +159,11 @@ def main(arguments: list[str]) -> None:
         signal(number, SIG_IGN)
     signal(SIGTERM, lambda *_: sys.exit())
     _move_to(cgroups)
+    try:
+        held = _strained(plan["strain"])
+    except OSError as refusal:
+        os.write(1, f"{refusal}\n".encode())
+        sys.exit(1)
     _say_ready()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2) if cgroups else (1,):  # a container's streams end with it, and it waits for their end
@@ -139,6 +173,7 @@ def main(arguments: list[str]) -> None:
     finally:
         signal(SIGTERM, SIG_IGN)
         undo(plan)
+        del held
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from injector.agents import keeper
-from injector.agents.plans import Cycle, Plan
+from injector.agents.plans import Cycle, Plan, Strain
 from injector.agents.processes import Process, command_line, marked
 from injector.errors import Conflict
 from injector.inventory import Victim
@@ -44,7 +44,7 @@ def start(mark: str, deadline: int, plan: Plan) -> None:
         assert process.stdout is not None
         said = process.stdout.readline()
     if said != b"ready\n":
-        raise OSError(f"the keeper of {mark} did not start")
+        raise OSError(said.decode(errors="replace").strip() or f"the keeper of {mark} did not start")
 
 
 def _outside() -> list[str]:
@@ -75,9 +75,15 @@ def leaders(victims: Sequence[Victim]) -> list[tuple[int, int]]:
     return found
 
 
-def holds(leaders: list[tuple[int, int]], *, frozen: bool = False, cycle: Cycle | None = None) -> Plan:
+def holds(
+    leaders: list[tuple[int, int]],
+    *,
+    frozen: bool = False,
+    cycle: Cycle | None = None,
+    strain: Strain | None = None,
+) -> Plan:
     """A plan without limits."""
-    return {"leaders": leaders, "frozen": frozen, "cycle": cycle, "limits": {}, "limited": []}
+    return {"leaders": leaders, "frozen": frozen, "cycle": cycle, "limits": {}, "limited": [], "strain": strain}
 
 
 def end(mark: str) -> None:

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from injector.agents import gpu
 from injector.agents.agent import Agent
 from injector.agents.app import app
 from injector.agents.family import Family
+from injector.agents.gpus import Gpus
 from injector.agents.network import Partition
 from injector.agents.node import NodeInventory
 from injector.agents.process_faults import Kill, Pause
@@ -24,11 +26,13 @@ from injector.places import AGENT_PORT, REGISTRY, STATE, agent_token, token_in
 
 def families(node: Node) -> list[Family]:
     """All that a node can do."""
+    gpus = Gpus(node)
     return [
         Partition(node),
         Kill(node),
         Pause(node),
-        XidError(node),
+        XidError(node, gpus=gpus),
+        *gpu.families(node, gpus),
         Slowed(node),
         Squeezed(node),
     ]

@@ -1,8 +1,8 @@
-"""What a keeper is told: how a fault of processes is kept up, and how it is ended."""
+"""What a keeper is told: how a fault of processes or of a GPU is kept up, and how it is ended."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 
 class Cycle(TypedDict):
@@ -10,6 +10,19 @@ class Cycle(TypedDict):
     """Seconds."""
     share: float
     """Of each period in which the processes are frozen, from its beginning."""
+
+
+class Strain(TypedDict):
+    """What is done to a GPU."""
+
+    gpu: str
+    """Its UUID."""
+    address: str
+    """Of PCI."""
+    does: Literal["clock", "memory", "burn"]
+    """Its clock is locked; its memory is held, or its time used, by the keeper itself."""
+    amount: int
+    """MHz; bytes that are left free; others that seem to use it."""
 
 
 class Plan(TypedDict):
@@ -22,3 +35,4 @@ class Plan(TypedDict):
     """Soft limits of address space to put back, by number of process; "" for those that came later."""
     limited: list[int]
     """The limits that the fault has set: whoever has another one has it from somebody else."""
+    strain: Strain | None

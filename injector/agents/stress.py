@@ -60,7 +60,7 @@ class Slowed(KeptFamily):
         return order.kind == Kind.GPU and order.fault_type in CYCLES
 
     def available(self, order: Order) -> str | None:
-        _severity(order)
+        severity_of(order)
         return None
 
     def claims(self, order: Order) -> frozenset[str]:
@@ -68,7 +68,7 @@ class Slowed(KeptFamily):
 
     def plan(self, order: Order) -> dict[str, Any]:
         period, shares = CYCLES[GpuFault(order.fault_type)]
-        cycle: Cycle = {"period": period, "share": shares[_severity(order)]}
+        cycle: Cycle = {"period": period, "share": shares[severity_of(order)]}
         return {"plan": keepers.holds(keepers.leaders(victims_of(self._node, order)), cycle=cycle)}
 
     def inject(self, work: Work) -> None:
@@ -120,7 +120,7 @@ class Squeezed(KeptFamily):
         return order.kind == Kind.GPU and order.fault_type == GpuFault.MEMORY_PRESSURE
 
     def available(self, order: Order) -> str | None:
-        _severity(order)
+        severity_of(order)
         try:
             for victim in victims_of(self._node, order):
                 for leader in victim.leaders:
@@ -139,7 +139,7 @@ class Squeezed(KeptFamily):
         wanted: dict[str, int] = {}
         for one in keeper.of(plan):
             with suppress(ProcessLookupError):
-                before, limit = one.memory_limit(), one.memory + HEADROOM[_severity(order)]
+                before, limit = one.memory_limit(), one.memory + HEADROOM[severity_of(order)]
                 wanted[str(one.pid)] = limit if before < 0 else min(before, limit)
                 plan["limits"][str(one.pid)] = before
         plan["limits"][""] = next(iter(plan["limits"].values()), -1)
@@ -189,8 +189,9 @@ def _told_limit(pid: int) -> int:
     return int(found[1]) if found and found[1].isdigit() else -1
 
 
-def _severity(order: Order) -> Severity:
-    refuse_parameters(order, "severity")
+def severity_of(order: Order) -> Severity:
+    """Invalid for another than there is, and for other parameters."""
+    refuse_parameters(order, "severity", "gpu_index")
     try:
         return Severity(order.parameters.get("severity", Severity.MEDIUM))
     except ValueError:

@@ -17,6 +17,7 @@ from zlib import crc32
 
 from injector.agents import keeper, keepers
 from injector.agents.family import NoEffect, StillThere, Work
+from injector.agents.gpus import Gpus
 from injector.agents.kernel_log import LONGEST, KernelLog
 from injector.agents.process_faults import (
     KeptFamily,
@@ -84,9 +85,10 @@ class XidError(KeptFamily):
     name = "xid"
     simulated = True
 
-    def __init__(self, node: Node, log: KernelLog | None = None) -> None:
+    def __init__(self, node: Node, log: KernelLog | None = None, gpus: Gpus | None = None) -> None:
         super().__init__(node)
         self._log = log or KernelLog()
+        self._gpus = gpus or Gpus(node)
 
     def answers(self, order: Order) -> bool:
         return order.kind == Kind.GPU and order.fault_type == GpuFault.XID_ERROR
@@ -98,16 +100,14 @@ class XidError(KeptFamily):
     def claims(self, order: Order) -> frozenset[str]:
         asked = _asked(order)
         hangs = asked.effect is Effect.APPLICATION and asked.xid in _HANGS
-        return frozenset({f"GPU at {simulated_address(order.pods[0], asked.gpu)}"}) | (
-            running_of(order) if hangs else frozenset()
-        )
+        return frozenset({f"GPU at {self._address(order, asked)}"}) | (running_of(order) if hangs else frozenset())
 
     def plan(self, order: Order) -> dict[str, Any]:
         asked = _asked(order)
         leaders = keepers.leaders(victims_of(self._node, order))
         hangs = asked.effect is Effect.APPLICATION and asked.xid in _HANGS
         plan = keepers.holds(leaders, frozen=hangs)
-        address = simulated_address(order.pods[0], asked.gpu)
+        address = self._address(order, asked)
         dies = asked.effect is Effect.APPLICATION and not hangs
         return {
             "plan": plan,
@@ -163,6 +163,10 @@ class XidError(KeptFamily):
     def victim_gone(self, work: Work) -> str | None:
         hangs = work.undo["does"] == "hangs"
         return "its processes have ended" if hangs and not keeper.of(plan_of(work)) else None
+
+    def _address(self, order: Order, asked: _Asked) -> str:
+        gpu = self._gpus.meant(order)
+        return gpu.address if gpu else simulated_address(order.pods[0], asked.gpu)
 
     def _found(self, work: Work, which: str) -> int | None:
         """Number of the record; None when it is not there (or was overwritten long since)."""

@@ -67,7 +67,7 @@ def of_gpu(request: GpuRequest, inventory: Inventory) -> Draft:
         return of_xid(request, request.parameters.xid, inventory)
     target = _target(request, inventory)
     strikes = (target,) if request.fault_type is GpuFault.MEMORY_PRESSURE else ()
-    told = {"severity": str(request.severity)}
+    told = {"severity": str(request.severity), "gpu_index": request.gpu_index}
     return Draft(Kind.GPU, request.fault_type, _asked(request), (target,), {target.node: told}, strikes)
 
 
