@@ -20,6 +20,7 @@ from tests import fake_gpu as fakes
 from tests.fake_gpu import ADDRESS, HIGHEST, IDLE, IGNORES, REFUSES, TOTAL, UUID, FakeGpu
 from tests.in_lab import in_lab, lab_process
 from tests.injected import Ground, ground, order_of
+from tests.test_injector_crashes import crash, expect_the_truth, steps_of
 
 pytestmark = pytest.mark.skipif(
     fakes.COMPILER is None, reason="needs a C compiler (cc) for the fake of NVIDIA's libraries"
@@ -227,3 +228,35 @@ def test_one_clock_has_one_fault() -> None:
         with pytest.raises(Conflict, match=f"has the clock of {UUID}: recover it first"):
             inject(agent, GpuFault.THROTTLE, "LOW")
         agent.recover(fault.id)
+
+
+@pytest.mark.parametrize("fault", [GpuFault.THROTTLE, GpuFault.MEMORY_PRESSURE, GpuFault.COMPUTE_OVERLOAD])
+def test_an_agent_that_is_killed_at_any_step_leaves_nothing_on_the_gpu(
+    fault: GpuFault, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = killed_at_each_step(fault)
+    with capsys.disabled():
+        print(f"\n  {fault} of a GPU: killed at {steps} steps and started again", end="")
+
+
+@in_lab
+def killed_at_each_step(fault: GpuFault) -> int:
+    with ground() as around, fakes.fake_gpu() as gpu:
+        gpu.is_used_by(around.pods["vllm-worker-0"].processes()[0].pid)
+        steps = steps_of(around, order_of(Kind.GPU, fault, "vllm-worker-0"))
+    for number, step in enumerate(steps):
+        with ground() as around, fakes.fake_gpu() as gpu:
+            gpu.is_used_by(around.pods["vllm-worker-0"].processes()[0].pid)
+            order = order_of(Kind.GPU, fault, "vllm-worker-0")
+            crash(around, around.folder / "agent", order, number)
+            agent = Agent(around.folder / "agent", around.families())
+            agent.start()
+            try:
+                expect_the_truth(around, agent, order, f"{fault}, killed after step {number} ({step})")
+            finally:
+                agent.close()
+            library = opened()
+            assert library
+            (seen,) = library.gpus()
+            assert (gpu.locked, seen.free, seen.utilization) == (0, TOTAL - (4 << 30), 0), step
+    return len(steps)
