@@ -17,6 +17,7 @@ from injector.errors import Refusal
 from injector.fault import Fault
 from injector.inventory import LocalInventory
 from injector.places import AGENT_PORT, REGISTRY, SERVICE_PORT, STATE, agent_token, token_in
+from injector.tls import client_context
 
 _FAULTS = "/api/v1/faults"
 Url = Annotated[str, typer.Option(help="The service.")]
@@ -63,6 +64,7 @@ def recover_all(
     state: Annotated[Path, typer.Option(help="Folder of this node's agent.")] = STATE,
     agent: Annotated[str, typer.Option(help="This node's agent.")] = f"http://127.0.0.1:{AGENT_PORT}",
     agent_token_file: Annotated[Path | None, typer.Option(help="File with its token, if not in its folder.")] = None,
+    agent_tls: Annotated[Path | None, typer.Option(help="Folder with tls.crt, tls.key and ca.crt, if it asks.")] = None,
 ) -> None:
     """Take everything back: by the service; if that is down, by this node's agent; if that is down, without it."""
     try:
@@ -72,13 +74,13 @@ def recover_all(
         print(f"the service does not answer ({down}): asking this node's agent", file=sys.stderr)
     if not state.is_dir():
         sys.exit(f"injector: there is no {state} on this node: give the agent's folder with --state")
-    _print([fault.model_dump(mode="json") for fault in _on_this_node(state, agent, agent_token_file)])
+    _print([fault.model_dump(mode="json") for fault in _on_this_node(state, agent, agent_token_file, agent_tls)])
 
 
-def _on_this_node(state: Path, agent: str, token_file: Path | None) -> list[Fault]:
+def _on_this_node(state: Path, agent: str, token_file: Path | None, tls: Path | None) -> list[Fault]:
     try:
         token = token_in(token_file) if token_file else agent_token(state)
-        return AgentClient("this node", agent, token).recover_all()
+        return AgentClient("this node", agent, token, client_context(tls) if tls else None).recover_all()
     except Unreachable as down:
         print(f"{down.detail}: doing its work", file=sys.stderr)
     stand_in = Agent(state / "agent", families(LocalInventory(state / REGISTRY)))

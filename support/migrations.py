@@ -215,9 +215,9 @@ def expect_stopped(world: World, name: str, tokens: int) -> None:
 
 
 def expect_going_on(world: World, name: str, *, within: float) -> None:
-    """More tokens come than were there when the worker was struck, and one that was under way."""
+    """More tokens come than were there when the worker was struck for certain, and some that were under way."""
     client = world.client(name)
-    there = sum(chunk.at <= world.struck_at for chunk in client.record.chunks)
+    there = sum(chunk.at <= world.done_at for chunk in client.record.chunks)
     left = world.struck_at + scaled(within) - time.monotonic()
     client.wait_for_tokens(there + _UNDER_WAY, within=left / scaled(1))
     world.note(f"the answer of the {name} went on after", f"{time.monotonic() - world.struck_at:.3f} s")

@@ -270,6 +270,11 @@ class World:
             raise UsageError("nothing was done to the deployment yet: begin with a 'When'")
         return self.journal.marks[-1].began_at
 
+    @property
+    def done_at(self) -> float:
+        """When the last fault was there for certain (CLOCK_MONOTONIC)."""
+        return self.journal.marks[-1].done_at or self.struck_at
+
     # A load.
 
     def begin_load(self, load: Load) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from injector.places import AGENT_PORT
 from support.process import ends_with_us
 from support.settings import ROOT
 from support.waiting import eventually
@@ -56,8 +58,9 @@ class Program:
 class Programs:
     """Both, and a client of the service."""
 
-    def __init__(self, ground: Ground, *options: str) -> None:
-        self.agent = Program("tests.injection_agent", ground)
+    def __init__(self, ground: Ground, *options: str, agent: Sequence[str] = ()) -> None:
+        """options: of the service. agent: those of its agent."""
+        self.agent = Program("tests.injection_agent", ground, *agent)
         self.service = Program("injector.api_service.main", ground, *options)
         self.http = httpx.Client(base_url=SERVICE, timeout=60, trust_env=False, verify=False)
 
@@ -72,6 +75,13 @@ class Programs:
 
         eventually(ready, within=30, describe="the service and its agent are ready")
 
+    def wait_until_agent_listens(self) -> None:
+        def listens() -> bool:
+            with socket.create_connection(("127.0.0.1", AGENT_PORT), timeout=1):
+                return True
+
+        eventually(listens, within=30, describe="the agent listens")
+
     def post(self, path: str, body: Any = None) -> httpx.Response:
         return self.http.post(f"/api/v1/faults{path}", json=body)
 
@@ -81,18 +91,19 @@ class Programs:
 
 
 @contextmanager
-def programs(ground: Ground, *options: str) -> Iterator[Programs]:
-    """Started, ready, and stopped at the end."""
-    made = Programs(ground, *options)
+def programs(ground: Ground, *options: str, agent: Sequence[str] = (), ready: bool = True) -> Iterator[Programs]:
+    """Started, ready (or not waited for), and stopped at the end."""
+    made = Programs(ground, *options, agent=agent)
     with ExitStack() as closing:
         closing.callback(made.http.close)
         for program in (made.agent, made.service):
             closing.callback(program.stop)
             program.start()
-        made.wait_until_ready()
+        if ready:
+            made.wait_until_ready()
         yield made
 
 
-def folder_of(arguments: list[str]) -> Path:
-    """The value of --state."""
-    return Path(arguments[arguments.index("--state") + 1])
+def folder_of(arguments: list[str], option: str = "--state") -> Path:
+    """Its value."""
+    return Path(arguments[arguments.index(option) + 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from injector.agents.agent import Agent
+from injector.agents.sockets import socket_in
 from injector.api_service.drafts import of_network
 from injector.api_service.requests import NetworkRequest
 from injector.errors import Invalid
@@ -18,7 +20,7 @@ from injector.life import State
 from injector.words import Kind
 from support.waiting import eventually
 from tests.in_lab import in_lab, lab_process
-from tests.injected import ground, order_of
+from tests.injected import PORT, Ground, ground, order_of
 from tests.injection_programs import Programs, programs
 
 API = "http://localhost:8080/api/v1/faults"
@@ -258,6 +260,55 @@ def test_partitions_of_every_sort(asked: dict[str, Any]) -> None:
         assert fault.evidence[0].startswith("some packets" if partial else "no connection any more")
         assert agent.recover(order.id).state is State.RECOVERED
         agent.close()
+        assert around.traces() == []
+
+
+def connects(around: Ground, port: int) -> str:
+    """From the frontend to that port of the first worker, on which something may listen: what becomes of it."""
+    with socket_in(around.pods["frontend-0"].namespace, socket.AF_INET, socket.SOCK_STREAM) as asks:
+        asks.settimeout(0.5)
+        try:
+            asks.connect((around.pods["vllm-worker-0"].place.address, port))
+        except ConnectionRefusedError:
+            return "refused"
+        except TimeoutError:
+            return "silence"
+        return "made"
+
+
+@in_lab
+@pytest.mark.parametrize("direction", ["BOTH", "IN", "OUT"])
+def test_a_partition_of_some_ports_leaves_the_others_alone(direction: str) -> None:
+    with ground() as around, programs(around) as running:
+        between = {"source": "frontend-0", "target": "vllm-worker-0", "direction": direction}
+        asked = {"partition_type": "CUSTOM", **between, "ports": [PORT, 7]}
+        assert (connects(around, PORT), connects(around, PORT + 1)) == ("made", "refused")
+        made = running.post("/network/inject", asked)
+        assert made.status_code == 201, made.text
+        assert (connects(around, PORT), connects(around, PORT + 1)) == ("silence", "refused")
+        assert running.post(f"/{made.json()['id']}/recover").json()["state"] == "RECOVERED"
+        assert connects(around, PORT) == "made"
+        assert around.traces() == []
+
+
+@in_lab
+@pytest.mark.parametrize(
+    ("more", "detail"),
+    [
+        ({"ports": [0]}, "ports.0"),
+        ({"ports": []}, "ports"),
+        ({"ports": [PORT], "loss_percent": 5}, "is stopped there whole"),
+        ({"ports": [PORT], "action": "REJECT"}, "all of it"),
+        ({"ports": [PORT], "partition_type": "FRONTEND_WORKER"}, "ports are for CUSTOM"),
+    ],
+    ids=str,
+)
+def test_ports_that_cannot_be(more: dict[str, Any], detail: str) -> None:
+    with ground() as around, programs(around) as running:
+        asked = {"partition_type": "CUSTOM", "source": "frontend-0", "target": "vllm-worker-0"} | more
+        answer = running.post("/network/inject", asked)
+        assert answer.status_code == 422
+        assert detail in str(answer.json()), answer.text
         assert around.traces() == []
 
 

@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from injector.agents import queues
+from injector.agents.inside import KernelRefusal, run_in
 from injector.agents.partition import Cut, Direction, Obstruction, PartitionError
 from support.errors import UsageError
 from support.faults import Stage
@@ -198,6 +201,67 @@ def test_a_third_of_many_packets_is_lost() -> None:
         assert 200 < cut.packets() < 400
         near.close()
         far.close()
+
+
+@contextmanager
+def slow_instead_of_late() -> Iterator[None]:
+    """No kernel here has netem; another discipline stands in its place, so that all the rest is tried."""
+    with mock.patch.object(queues, "LATE", ("tbf", "rate", "100kbit", "burst", "1600", "latency", "{}ms")):
+        yield
+
+
+def seconds_to_carry(says: socket.socket, hears: socket.socket, size: int = 8000) -> float:
+    hears.settimeout(20)
+    begun, got = time.monotonic(), 0
+    says.sendall(bytes(size))
+    while got < size:
+        got += len(hears.recv(size))
+    return time.monotonic() - begun
+
+
+@in_lab
+def test_what_goes_out_to_the_peers_waits_and_nothing_else() -> None:
+    with two() as pair, slow_instead_of_late():
+        cut = pair.cut(how=Obstruction(latency=2000, direction="out"))
+        cut.inject()
+        assert queues.there(pair.namespaces[0], cut.name)
+        assert seconds_to_carry(pair.near, pair.far) > 0.3
+        assert seconds_to_carry(pair.far, pair.near) < 0.3
+        assert cut.packets() > 0
+        cut.heal()
+        assert seconds_to_carry(pair.near, pair.far) < 0.3
+        assert (queues.there(pair.namespaces[0], cut.name), cut.there()) == ([], False)
+        cut.heal()
+
+
+@in_lab
+def test_nothing_waits_after_the_deadline_whoever_is_dead() -> None:
+    with two() as pair, slow_instead_of_late():
+        cut = pair.cut(how=Obstruction(latency=2000, direction="out"), seconds=1.0)
+        cut.inject()
+        eventually(
+            lambda: seconds_to_carry(pair.near, pair.far) < 0.3, within=5, describe="what is said is heard at once"
+        )
+        cut.heal()
+
+
+@in_lab
+def test_a_queue_of_somebody_else_is_left_alone() -> None:
+    with two() as pair, slow_instead_of_late():
+        theirs = ("tc", "qdisc", "add", "dev", "eth0", "root", "handle", "5:", "pfifo")
+        run_in(pair.namespaces[0], *theirs)
+        cut = pair.cut(how=Obstruction(latency=100, direction="out"))
+        with pytest.raises(KernelRefusal, match=r"tc in left-"):
+            cut.inject()
+        cut.heal()
+        assert "qdisc pfifo 5:" in run_in(pair.namespaces[0], "tc", "qdisc", "show")
+        assert not cut.there()
+
+
+@pytest.mark.parametrize("how", [{"latency": 0}, {"latency": 5}, {"latency": 5, "loss": 3}], ids=str)
+def test_a_latency_that_makes_no_sense(how: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"makes no sense|say nothing else with a latency"):
+        Obstruction(direction="out" if how["latency"] == 0 else "both", **how)  # type: ignore[arg-type]
 
 
 @in_lab

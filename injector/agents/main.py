@@ -22,6 +22,7 @@ from injector.agents.xid import XidError
 from injector.inventory import LocalInventory, Node
 from injector.journal import JournalFailure
 from injector.places import AGENT_PORT, REGISTRY, STATE, agent_token, token_in
+from injector.tls import of_agent
 
 
 def families(node: Node) -> list[Family]:
@@ -45,11 +46,13 @@ def main(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = AGENT_PORT,
     token_file: Annotated[Path | None, typer.Option(help="File with the token that the service sends.")] = None,
+    tls: Annotated[Path | None, typer.Option(help="Folder with tls.crt, tls.key and ca.crt: mutual TLS.")] = None,
 ) -> None:
     """The agent of this node: does faults for the service, and ends them in time."""
     node: Node = NodeInventory() if kubernetes else LocalInventory(registry or state / REGISTRY)
     try:
         token = token_in(token_file) if token_file else agent_token(state)
+        secured = of_agent(tls) if tls else {}
         agent = Agent(state / "agent", families(node))
     except (JournalFailure, ValueError) as failure:
         sys.exit(f"agent: {failure}")
@@ -57,7 +60,7 @@ def main(
     for report in agent.reports:
         print(f"agent: {report}", file=sys.stderr, flush=True)
     try:
-        uvicorn.run(app(agent, token=token), host=host, port=port, log_level="warning")
+        uvicorn.run(app(agent, token=token), host=host, port=port, log_level="warning", **secured)
     finally:
         agent.close()
 

@@ -13,12 +13,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
 
+from injector.agents import queues
 from injector.agents.family import Family, NoEffect, StillThere, Work
 from injector.agents.partition import Cut, Obstruction, PartitionError, tables
 from injector.agents.sockets import socket_in
@@ -31,6 +33,8 @@ from injector.words import Action, Direction, Kind
 CONNECTS_WITHIN = 0.2
 """Seconds in which a connection to a neighbour would have been made."""
 _STOPPED_WITHIN = 5.0
+_TIMELY = 0.9
+"""Share of a latency that a probe must see."""
 _DISCARD = 9
 """A port on which hardly anybody listens."""
 _DATAGRAM, _LARGE_DATAGRAM = 1400, 60_000
@@ -64,18 +68,24 @@ class Parameters(BaseModel):
     loss_percent: int = Field(default=100, ge=1, le=100)
     bytes_per_second: int | None = Field(default=None, ge=1)
     latency_ms: int | None = Field(default=None, ge=1)
+    ports: list[int] = Field(default=[], max_length=100)
+    """Of the peers."""
 
     def how(self) -> Obstruction:
         """Invalid for what contradicts itself."""
         if self.bytes_per_second and self.direction is Direction.IN:
             raise Invalid("a bandwidth can be limited where packets go out: say BOTH or OUT", field="direction")
         direction = {Direction.BOTH: "both", Direction.IN: "in", Direction.OUT: "out"}[self.direction]
+        if self.latency_ms is not None:
+            direction = "out"  # each end lets wait what goes out there
         try:
             return Obstruction(
                 action="drop" if self.action is Action.DROP else "reject",
                 direction=direction,  # type: ignore[arg-type]
                 loss=self.loss_percent,
                 bytes_per_second=self.bytes_per_second,
+                ports=tuple(self.ports),
+                latency=self.latency_ms,
             )
         except ValueError as failure:
             raise Invalid(str(failure), field="action") from failure
@@ -123,6 +133,8 @@ class Partition(Family):
 
     def verify(self, work: Work) -> str:
         how = parameters(work.fault.order).how()
+        if how.latency is not None:
+            return _seen_late(work, how.latency)
         tried = {} if how.condition else _tried(work)
         missing = awaited(lambda: _unstopped(work, how), within=_STOPPED_WITHIN) if how.condition else None
         counts = {end["pod"]: cut.packets() for end, cut in _cuts(work)}
@@ -135,10 +147,10 @@ class Partition(Family):
         return f"{way} stopped at {len(counts)} ends: {', '.join(map(str, counts.values()))}{also}"
 
     def heal(self, work: Work) -> None:
-        for _, cut in _cuts(work):
-            with contextlib.suppress(FileNotFoundError):  # its namespace goes at this moment
-                cut.heal()
-            work.step("healed")
+        cuts = [cut for _, cut in _cuts(work)]
+        with ThreadPoolExecutor(max_workers=8) as healing:  # each is a program that the kernel lets wait
+            for _ in healing.map(_heal, cuts):
+                work.step("healed")
 
     def gone(self, work: Work) -> str:
         standing = [end["pod"] for end, cut in _cuts(work) if _there(cut)]
@@ -163,7 +175,13 @@ class Partition(Family):
     def sweep(self, mark: str) -> None:
         for namespace in _namespaces():
             if mark in _tables(namespace):
+                queues.end(namespace, mark)
                 Cut(namespace, mark, (), 0).heal()
+
+
+def _heal(cut: Cut) -> None:
+    with contextlib.suppress(FileNotFoundError):  # its namespace goes at this moment
+        cut.heal()
 
 
 def parameters(order: Order) -> Parameters:
@@ -233,6 +251,25 @@ def _tried(work: Work) -> dict[str, int | None]:
         return tried
 
 
+def _seen_late(work: Work, milliseconds: int) -> str:
+    """From each end a connection to its first peer takes as long. NoEffect."""
+    took: dict[str, float] = {}
+    for end, cut in _cuts(work):
+        address, port = end["peers"][0]
+        with _probe(cut.namespace, address, socket.SOCK_STREAM) as probe:
+            probe.settimeout(milliseconds / 1000 + CONNECTS_WITHIN)
+            begun = time.monotonic()
+            with contextlib.suppress(OSError):  # also a refusal takes its time
+                probe.connect((address, port))
+            took[end["pod"]] = (time.monotonic() - begun) * 1000
+    quick = [f"{pod} connects in {one:.0f} ms" for pod, one in took.items() if one < milliseconds * _TIMELY]
+    if quick:
+        raise NoEffect("; ".join(quick))
+    counts = [cut.packets() for _, cut in _cuts(work)]
+    seen = ", ".join(f"{one:.0f}" for one in took.values())
+    return f"a connection takes {seen} ms at {len(took)} ends, and {', '.join(map(str, counts))} packets were late"
+
+
 def _refused_there(end: dict[str, Any], how: Obstruction, tried: dict[str, int | None]) -> bool:
     """By its peer, which resets what comes: where that is on another node, nothing may have come in here yet."""
     return how.action == "reject" and not end["resets"] and tried.get(end["pod"]) == errno.ECONNREFUSED
@@ -281,8 +318,8 @@ def _tables(namespace: Path) -> list[str]:
         return []
 
 
-def _no_latency() -> str:
-    """Why there is no added latency here."""
+def _no_latency() -> str | None:
+    """Why there is no added latency here; None when there is."""
     command = ["unshare", "--net", "--", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
     try:
         tried = subprocess.run(command, capture_output=True, text=True, timeout=10)
@@ -291,4 +328,4 @@ def _no_latency() -> str:
     if tried.returncode:
         said = (tried.stderr.strip().splitlines() or ["no reason given"])[-1]
         return f"latency needs the kernel's netem, and this node has none ({said})"
-    return "latency is not built yet, though this node's kernel could: leave latency_ms out"
+    return None

@@ -1,19 +1,24 @@
-"""Partitions: a network namespace and some addresses exchange packets no more, or not all, for a bounded time.
+"""Partitions: a network namespace and some addresses exchange packets no more, not all, or late, for a bounded time.
 
 Each cut is one nft table of its own in the namespace. Addresses stand in sets whose elements have a timeout, so the
 kernel ends a cut at its deadline whatever became of us; heal() takes the table away. Established connections are cut
 at once. IPv4 and IPv6.
+
+What is late is marked by such a table, and waits in a queue of the kernel (tc: htb, netem below it) that takes what
+is marked alone: at the deadline nothing is marked any more.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from injector.agents import queues
+from injector.agents.inside import KernelRefusal, run_in
 
 Action = Literal["drop", "reject"]
 """drop: silence, the peers wait for their timeouts. reject: whoever sends is answered with a reset at once."""
@@ -22,7 +27,7 @@ Direction = Literal["both", "in", "out"]
 _COUNTER = "cut"
 
 
-class PartitionError(Exception):
+class PartitionError(KernelRefusal):
     """The kernel would not make, tell of, or take back a cut; says in nft's words why."""
 
 
@@ -37,13 +42,26 @@ class Obstruction:
     bytes_per_second: int | None = None
     """Only what is beyond that rate is stopped, in each direction for itself; a packet that is larger than what one
     second carries always is."""
+    ports: tuple[int, ...] = ()
+    """Only TCP from and to these ports of the peers; none: all there is."""
+    latency: int | None = None
+    """Milliseconds that what goes out to the peers waits; nothing is stopped."""
 
     def __post_init__(self) -> None:
         if not 0 < self.loss <= 100:
             raise ValueError(f"a loss of {self.loss} percent makes no sense: say 1 to 100")
         if self.bytes_per_second is not None and self.bytes_per_second < 1:
             raise ValueError(f"{self.bytes_per_second} bytes a second make no sense: say 1 or more")
-        if self.action == "reject" and (self.direction != "both" or self.condition):
+        if not all(0 < port < 65536 for port in self.ports):
+            raise ValueError(f"a port is 1 to 65535, and not all of {', '.join(map(str, self.ports))} are")
+        rest = (self.action, self.direction, self.loss, self.bytes_per_second, self.ports)
+        if self.latency is not None and rest != ("drop", "out", 100, None, ()):
+            raise ValueError("what is late goes out, and is not stopped: say nothing else with a latency")
+        if self.latency is not None and not 0 < self.latency <= 60_000:
+            raise ValueError(f"a latency of {self.latency} ms makes no sense: say 1 to 60000")
+        if self.ports and self.condition:
+            raise ValueError("what is stopped at some ports is stopped there whole: leave loss and bandwidth out")
+        if self.action == "reject" and (self.direction != "both" or self.condition or self.ports):
             raise ValueError("what is rejected is rejected in both directions, and all of it")
 
     @property
@@ -76,6 +94,8 @@ class Cut:
         if not self.peers:
             raise ValueError("a cut needs at least one peer")
         self._nft("-f", "-", text=self._rules())
+        if self.how.latency is not None:
+            queues.delay(self.namespace, self.name, self.peers, self.how.latency)
 
     def packets(self) -> int:
         """How many it has stopped so far. PartitionError when it is not there."""
@@ -90,6 +110,8 @@ class Cut:
         """Take it away. Safe to call twice, and when the namespace has gone."""
         if not self.namespace.exists():
             return
+        if self.how.latency is not None:
+            queues.end(self.namespace, self.name)
         try:
             self._nft("delete", "table", "inet", self.name)
         except PartitionError:
@@ -112,7 +134,12 @@ class Cut:
 
     def _of(self, family: str) -> list[str]:
         comes, goes = f"input {family} saddr @peers_{family}", f"output {family} daddr @peers_{family}"
+        if self.how.ports:
+            ports = f"{{ {', '.join(map(str, self.how.ports))} }}"
+            comes, goes = f"{comes} tcp sport {ports}", f"{goes} tcp dport {ports}"
         stop = f"counter name {_COUNTER}"
+        if self.how.latency is not None:
+            return [f"{goes} {stop} meta priority set {queues.marked(self.name)}"]
         if self.how.action == "drop":
             which = {"both": [comes, goes], "in": [comes], "out": [goes]}[self.how.direction]
             return [f"{way} {self.how.condition}{stop} drop" for way in which]
@@ -134,12 +161,10 @@ def tables(namespace: Path) -> list[str]:
 
 
 def _nft(namespace: Path, *words: str, text: str | None = None) -> str:
-    command = ["nsenter", f"--net={namespace}", "--", "nft", *words]
-    done = subprocess.run(command, input=text, capture_output=True, text=True)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
-        raise PartitionError(f"nft in {namespace.name}: {said[0]}")
-    return done.stdout
+    try:
+        return run_in(namespace, "nft", *words, text=text)
+    except KernelRefusal as refusal:
+        raise PartitionError(str(refusal)) from refusal
 
 
 def _by_family(addresses: Iterable[str]) -> dict[str, list[str]]:

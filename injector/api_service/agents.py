@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ import httpx
 
 from injector.errors import Undone, of_status
 from injector.fault import Fault, Order
+from injector.tls import AGENT
 
 CONNECTS_WITHIN = 2.0
 ANSWERS_WITHIN = 60.0
@@ -23,15 +25,16 @@ class Unreachable(Undone):
 class AgentClient:
     """The agent of one node. What it refuses is raised as the same refusal here."""
 
-    def __init__(self, node: str, address: str, token: str) -> None:
-        """address: http://HOST:PORT."""
+    def __init__(self, node: str, address: str, token: str, tls: SSLContext | None = None) -> None:
+        """address: http://HOST:PORT. tls: how both show who they are, over https; None: they do not."""
         self._node = node
+        self._known_as = {"sni_hostname": AGENT} if tls else {}
         self._http = httpx.Client(
-            base_url=address,
+            base_url=address.replace("http:", "https:", 1) if tls else address,
             headers={"Authorization": f"Bearer {token}"},
             timeout=httpx.Timeout(ANSWERS_WITHIN, connect=CONNECTS_WITHIN),
             trust_env=False,
-            verify=False,
+            verify=tls or False,
             limits=httpx.Limits(max_keepalive_connections=0),  # an agent that was started anew knows no old connection
         )
 
@@ -65,7 +68,7 @@ class AgentClient:
     def _ask(self, method: str, path: str, order: Order | None = None) -> Any:
         body = None if order is None else order.model_dump(mode="json")
         try:
-            answer = self._http.request(method, path, json=body)
+            answer = self._http.request(method, path, json=body, extensions=self._known_as)
             told = answer.json()
         except (httpx.HTTPError, ValueError) as failure:
             raise Unreachable(

@@ -6,6 +6,7 @@ What is opted in, and what a pod is, is said by labels (`injector.labels`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ssl import SSLContext
 from typing import Any
 
 from injector.api_service.agents import AgentClient
@@ -53,14 +54,16 @@ class ClusterInventory:
 class ClusterAgents(Mapping[str, AgentClient]):
     """Of the nodes that have opted in: pods of a DaemonSet, which come and go. KeyError for a node without one now."""
 
-    def __init__(self, cluster: Cluster, token: str) -> None:
-        self._cluster, self._token = cluster, token
+    def __init__(self, cluster: Cluster, token: str, tls: SSLContext | None = None) -> None:
+        self._cluster, self._token, self._tls = cluster, token, tls
         self._known: dict[tuple[str, str], AgentClient] = {}
 
     def __getitem__(self, node: str) -> AgentClient:
         address = self._addresses()[node]
         if (node, address) not in self._known:
-            self._known[node, address] = AgentClient(node, f"http://{_host(address)}:{AGENT_PORT}", self._token)
+            self._known[node, address] = AgentClient(
+                node, f"http://{_host(address)}:{AGENT_PORT}", self._token, self._tls
+            )
         return self._known[node, address]
 
     def __iter__(self) -> Iterator[str]:

@@ -100,25 +100,29 @@ def of_network(request: NetworkRequest, inventory: Inventory) -> Draft:
     if {each.name for each in sources} & {each.name for each in targets}:
         raise Invalid("source and target have a pod in common: name different ones", field="target")
     partial = request.loss_percent < 100 or request.bandwidth_mbit is not None
-    one_way = partial or request.direction != "BOTH"
+    one_way = partial or request.direction != "BOTH" or request.ports is not None
     # Resets come from who talks: a frontend that only listens to a worker's answer hears of them by acknowledging it.
     from_targets = request.partition_type is PartitionType.FRONTEND_WORKER
-    ends = [_end(each, targets, resets=not from_targets) for each in sources]
-    if not one_way:
-        ends += [_end(each, sources, resets=from_targets) for each in targets]
+    late = request.latency_ms is not None  # what is late waits where it goes out
+    at_sources = not late or request.direction != "IN"
+    at_targets = request.direction != "OUT" if late else not one_way
+    ends = [_end(each, targets, request.ports, resets=not from_targets) for each in sources] if at_sources else []
+    if at_targets:
+        ends += [_end(each, sources, None, resets=from_targets) for each in targets]
     how = {
         "direction": str(request.direction),
         "action": str(request.action),
         "loss_percent": request.loss_percent,
         "bytes_per_second": max(1, round(request.bandwidth_mbit * _BYTES)) if request.bandwidth_mbit else None,
         "latency_ms": request.latency_ms,
+        "ports": list(request.ports or ()),
     }
-    cut = tuple(sources) if one_way else (*sources, *targets)
+    cut = (*(sources if at_sources else ()), *(targets if at_targets else ()))
     parameters = {
         node: how | {"ends": [end for where, end in ends if where == node]} for node in {each.node for each in cut}
     }
     among_workers = all(each.role in GENERATING for each in (*sources, *targets))
-    strikes = () if partial or among_workers else tuple(_workers([*sources, *targets]))
+    strikes = () if partial or late or among_workers else tuple(_workers([*sources, *targets]))
     return Draft(Kind.NETWORK, request.partition_type, _asked(request), cut, parameters, strikes)
 
 
@@ -172,9 +176,9 @@ def _of_role(pods: Sequence[Pod], role: str) -> list[Pod]:
     return [each for each in pods if each.role == role]
 
 
-def _end(here: Pod, peers: Sequence[Pod], *, resets: bool) -> tuple[str, dict[str, Any]]:
-    """Node and order of one end."""
-    told = [{"address": peer.address, "port": peer.port} for peer in peers]
+def _end(here: Pod, peers: Sequence[Pod], ports: Sequence[int] | None, *, resets: bool) -> tuple[str, dict[str, Any]]:
+    """Node and order of one end. ports: of the peers, that are meant alone."""
+    told = [{"address": peer.address, "port": ports[0] if ports else peer.port} for peer in peers]
     return here.node, {"pod": here.reference, "peers": told, "resets": resets}
 
 

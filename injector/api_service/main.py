@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from ssl import SSLContext
 from typing import Annotated
 
 import typer
@@ -23,6 +24,7 @@ from injector.errors import Refusal
 from injector.inventory import Inventory, LocalInventory
 from injector.journal import JournalFailure
 from injector.places import AGENT_PORT, REGISTRY, SERVICE_PORT, STATE, agent_token, token_in
+from injector.tls import client_context
 
 
 def main(
@@ -34,6 +36,9 @@ def main(
     agent: Annotated[str, typer.Option(help="The agent of this node.")] = f"http://127.0.0.1:{AGENT_PORT}",
     token_file: Annotated[Path | None, typer.Option(help="File with the token that callers must send.")] = None,
     agent_token_file: Annotated[Path | None, typer.Option(help="File with the token that agents ask for.")] = None,
+    agent_tls: Annotated[
+        Path | None, typer.Option(help="Folder with tls.crt, tls.key and ca.crt: mutual TLS with agents.")
+    ] = None,
     most_at_once: Annotated[int, typer.Option(help="Faults that may be there at once.")] = Rules.most_at_once,
     longest_seconds: Annotated[float, typer.Option(help="Longest fault, in seconds.")] = Rules.longest_seconds,
 ) -> None:
@@ -41,6 +46,7 @@ def main(
     try:
         token = token_in(token_file) if token_file else None
         shared = token_in(agent_token_file) if agent_token_file else agent_token(state)
+        tls = client_context(agent_tls) if agent_tls else None
     except ValueError as failure:
         sys.exit(f"service: {failure}")
     if token is None and not _loopback(host):
@@ -49,9 +55,9 @@ def main(
         agents: Mapping[str, AgentClient]
         inventory: Inventory
         if kubernetes:
-            agents, inventory = _of_cluster(shared, closing)
+            agents, inventory = _of_cluster(shared, tls, closing)
         else:
-            client = AgentClient("local", agent, shared)
+            client = AgentClient("local", agent, shared, tls)
             closing.callback(client.close)
             agents, inventory = {"local": client}, LocalInventory(registry or state / REGISTRY)
         try:
@@ -64,12 +70,12 @@ def main(
         uvicorn.run(app(service, token=token, audit=audit), host=host, port=port, log_level="warning")
 
 
-def _of_cluster(token: str, closing: ExitStack) -> tuple[ClusterAgents, ClusterInventory]:
+def _of_cluster(token: str, tls: SSLContext | None, closing: ExitStack) -> tuple[ClusterAgents, ClusterInventory]:
     try:
         cluster = Cluster()
     except Refusal as refusal:
         sys.exit(f"service: {refusal}")
-    agents = ClusterAgents(cluster, token)
+    agents = ClusterAgents(cluster, token, tls)
     closing.callback(cluster.close)
     closing.callback(agents.close)
     return agents, ClusterInventory(cluster)

@@ -103,6 +103,16 @@ class NetworkRequest(Injection):
     loss_percent: Annotated[Whole, Field(ge=1, le=100)] = 100
     latency_ms: Annotated[Whole | None, Field(ge=1, le=60_000)] = None
     bandwidth_mbit: Annotated[Annotated[float, Strict()] | None, Field(gt=0, le=1000)] = None
+    ports: Annotated[
+        tuple[Annotated[Whole, Field(ge=1, le=65535)], ...] | None,
+        Field(min_length=1, max_length=100, description="CUSTOM: only TCP from and to these ports of the targets."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _ports_are_of_somebody(self) -> NetworkRequest:
+        if self.ports and self.partition_type is not PartitionType.CUSTOM:
+            raise ValueError(f"a {self.partition_type} partition is of all ports: ports are for CUSTOM")
+        return self
 
 
 class ProcessRequest(Injection):

@@ -45,9 +45,15 @@ class AttachedComponent(KeptComponent):
             within=BACK_WITHIN,
             describe=f"{self.name} runs and is ready",
             error=DeploymentError,
-            last_seen=lambda: waits_for(self._hosted.pod),
+            last_seen=self._waits_for,
         )
         super().wait_until_up()
+
+    def _waits_for(self) -> str:
+        try:
+            return waits_for(self._hosted.pod)
+        except DeploymentError as absence:
+            return str(absence)
 
 
 def _not_ours(version: str) -> Command:

@@ -27,15 +27,17 @@ class Journal:
         for fault in faults:
             if reason := fault.available(self._target):
                 raise Unavailable(reason)
-        begun = []
+        done = []
         for fault in faults:
             self._open.append((fault, None))
-            begun.append((fault, time.monotonic()))
+            at = time.monotonic()
             fault.inject()
-        for fault, at in begun:
+            done.append((fault, at, time.monotonic()))
+        for fault, at, done_at in done:
             self.evidence[f"{fault.victim} {fault.name}"] = fault.verify()
             # One that took its time, as a rolling restart does, was there until now.
-            self.marks.append(FaultMark(fault.name, fault.victim, at, None if fault.lasting else _until(at)))
+            ended_at = None if fault.lasting else _until(at)
+            self.marks.append(FaultMark(fault.name, fault.victim, at, ended_at, done_at=done_at))
             self._open = [(one, len(self.marks) - 1 if one is fault else mark) for one, mark in self._open]
 
     def add(self, mark: FaultMark) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import Any, get_args
 
 from injector.agents.partition import Action, Direction, Obstruction
 from support.deployment import Component, Deployment
@@ -96,7 +96,9 @@ def obstruction(parameters: Mapping[str, str]) -> Obstruction:
     """What these parameters say becomes of packets. UsageError for values that make no sense."""
     action: Action = choose("action of a partition", parameters.get("action", "drop"), get_args(Action))
     direction: Direction = choose("direction of a partition", parameters.get("direction", "both"), get_args(Direction))
-    numbers = {name: whole_number("partition", name, parameters[name]) for name in _NUMBERS if name in parameters}
+    numbers: dict[str, Any] = {
+        name: whole_number("partition", name, parameters[name]) for name in _NUMBERS if name in parameters
+    }
     try:
         return Obstruction(action, direction, **numbers)
     except ValueError as nonsense:

@@ -30,6 +30,8 @@ class FaultMark:
     """None: it was still there at the end of the picture. For something that just happens, as a kill: `began_at`."""
     healing_at: float | None = None
     """When taking it back began: it may have ended at any time from then on. None where nothing was taken back."""
+    done_at: float | None = None
+    """When doing it was over: it may have begun at any time until then. None for what just happens."""
 
 
 def timeline_svg(
