@@ -53,6 +53,7 @@ class FakeCluster:
 
 
 def lease(*, seconds_ago: float) -> Any:
+    """Made when this module is read; renewed so long before."""
     renewed = datetime.now(UTC) - timedelta(seconds=seconds_ago)
     return SimpleNamespace(spec=SimpleNamespace(renew_time=renewed, holder_identity="laptop/77"))
 
@@ -80,7 +81,11 @@ OPEN = {"dynamo-faults/allowed": "true"}
             "serving",
             "may not delete pods in serving: .* dynamo-fault-specs-att",
         ),
-        (FakeCluster(OPEN, lease=lease(seconds_ago=20)), "serving", r"another run \(laptop/77\) is on the deployment"),
+        (
+            FakeCluster(OPEN, lease=lease(seconds_ago=-3600)),
+            "serving",
+            r"another run \(laptop/77\) is on the deployment",
+        ),
     ],
 )
 def test_what_nobody_has_opened_is_refused(
