@@ -6,16 +6,15 @@ variables KUBECONFIG, DYNAMO_NAMESPACE and FRONTEND_URL mean the same as there.
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from support.errors import UsageError
-from support.spec import BACKENDS, ENGINES, PLANES, Backend, Engine, Plane, choose
+from support.spec import BACKENDS, ENGINES, PLANES, Backend, Engine, Plane, choose, near_miss
 
 TARGETS = ("local", "kubernetes")
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,9 +73,7 @@ class Settings:
         known = [field.name for field in fields(cls)]
         for key in userdata:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                raise UsageError(f"unknown setting -D {key}: {hint}There are {', '.join(known)}")
+                raise UsageError(f"unknown setting -D {key}: {near_miss(key, known)}There are {', '.join(known)}")
         return cls(**{key: _READERS[key](key, value) for key, value in userdata.items()})
 
     def shown(self) -> dict[str, str]:
@@ -144,24 +141,20 @@ def _folder(key: str, value: str) -> Path:
         raise UsageError(f"-D {key}={value}: there is no such user") from None
 
 
-def _existing_file(key: str, value: str) -> Path:
-    file = _folder(key, value)
-    if not file.is_file():
-        raise UsageError(f"-D {key}={value}: there is no such file")
-    return file
-
-
 def _url(key: str, value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+", value.rstrip("/")):
         raise UsageError(f"-D {key}={value}: it must be an address such as http://localhost:8000")
     return value.rstrip("/")
 
 
-def _existing_folder(key: str, value: str) -> Path:
-    folder = _folder(key, value)
-    if not folder.is_dir():
-        raise UsageError(f"-D {key}={value}: there is no such folder")
-    return folder
+def _existing(kind: str, is_one: Callable[[Path], bool]) -> Callable[[str, str], Path]:
+    def read(key: str, value: str) -> Path:
+        path = _folder(key, value)
+        if not is_one(path):
+            raise UsageError(f"-D {key}={value}: there is no such {kind}")
+        return path
+
+    return read
 
 
 def _version(key: str, value: str) -> str:
@@ -181,9 +174,9 @@ _READERS = {
     "namespace": _label,
     "attach": _text_of,
     "frontend_url": _url,
-    "described": _existing_file,
+    "described": _existing("file", Path.is_file),
     **dict.fromkeys(("lose_node", "return_node", "lose_api", "return_api"), _command),
-    "etcd": _existing_folder,
+    "etcd": _existing("folder", Path.is_dir),
     "fresh": _flag,
     "timeout_scale": _factor,
     "log_dir": _folder,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
@@ -57,6 +59,12 @@ def choose(kind: str, value: str, known: tuple[T, ...]) -> T:
     if value not in known:
         raise UsageError(f"unknown {kind} {value!r}: choose one of {', '.join(known)}")
     return known[known.index(value)]
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """A question to put before the list of what there is, when one of them was probably meant; else nothing."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 @dataclass(frozen=True, kw_only=True)

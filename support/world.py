@@ -273,7 +273,8 @@ class World:
     @property
     def done_at(self) -> float:
         """When the last fault was there for certain (CLOCK_MONOTONIC)."""
-        return self.journal.marks[-1].done_at or self.struck_at
+        struck_at = self.struck_at
+        return self.journal.marks[-1].done_at or struck_at
 
     # A load.
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,18 @@ def test_an_agent_that_is_killed_for_good_leaves_nothing_after_the_deadline(
 
 @in_lab
 def killed_and_started_again(name: str) -> list[str]:
-    with ground() as around:
-        steps = steps_of(around, every_order(around)[name])
+    return killed_at_each_step(ground, lambda around: every_order(around)[name], name)
+
+
+def killed_at_each_step(
+    grounds: Callable[[], AbstractContextManager[Ground]], order_on: Callable[[Ground], Order], name: str
+) -> list[str]:
+    """The steps of its life, after each of which an agent was killed, and another one told the truth."""
+    with grounds() as around:
+        steps = steps_of(around, order_on(around))
     for number, step in enumerate(steps):
-        with ground() as around:
-            order = every_order(around)[name]
+        with grounds() as around:
+            order = order_on(around)
             crash(around, around.folder / "agent", order, number)
             agent = Agent(around.folder / "agent", around.families())
             agent.start()

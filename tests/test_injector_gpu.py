@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from injector.agents.agent import Agent
-from injector.agents.nvml import opened
+from injector.agents.nvml import Gpu, opened
 from injector.agents.processes import marked
 from injector.errors import Conflict, Unable, Undone
 from injector.fault import Fault
@@ -20,7 +20,7 @@ from tests import fake_gpu as fakes
 from tests.fake_gpu import ADDRESS, HIGHEST, IDLE, IGNORES, REFUSES, TOTAL, UUID, FakeGpu
 from tests.in_lab import in_lab, lab_process
 from tests.injected import Ground, ground, order_of
-from tests.test_injector_crashes import crash, expect_the_truth, steps_of
+from tests.test_injector_crashes import killed_at_each_step
 
 pytestmark = pytest.mark.skipif(
     fakes.COMPILER is None, reason="needs a C compiler (cc) for the fake of NVIDIA's libraries"
@@ -35,11 +35,18 @@ def in_one_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @contextmanager
-def gpu_worker() -> Iterator[tuple[Ground, FakeGpu, Agent]]:
-    """A deployment whose first worker computes on a GPU, and the agent beside it."""
+def on_a_gpu() -> Iterator[tuple[Ground, FakeGpu]]:
+    """A deployment whose first worker computes on a GPU."""
     with ground() as around, fakes.fake_gpu() as gpu:
         (process,) = around.pods["vllm-worker-0"].processes()
         gpu.is_used_by(process.pid)
+        yield around, gpu
+
+
+@contextmanager
+def gpu_worker() -> Iterator[tuple[Ground, FakeGpu, Agent]]:
+    """The same, and the agent beside it."""
+    with on_a_gpu() as (around, gpu):
         agent = Agent(around.folder / "agent", around.families())
         agent.start()
         try:
@@ -49,6 +56,14 @@ def gpu_worker() -> Iterator[tuple[Ground, FakeGpu, Agent]]:
         assert around.traces() == []
 
 
+def the_gpu() -> Gpu:
+    """As the library tells of it."""
+    library = opened()
+    assert library
+    (gpu,) = library.gpus()
+    return gpu
+
+
 def inject(agent: Agent, fault: GpuFault, severity: str = "MEDIUM", pod: str = "vllm-worker-0", **how: float) -> Fault:
     return agent.inject(order_of(Kind.GPU, fault, pod, severity=severity, **how))
 
@@ -56,9 +71,7 @@ def inject(agent: Agent, fault: GpuFault, severity: str = "MEDIUM", pod: str = "
 @in_lab
 def test_a_gpu_is_seen_as_the_library_has_it() -> None:
     with gpu_worker() as (around, _, _agent):
-        library = opened()
-        assert library
-        (gpu,) = library.gpus()
+        gpu = the_gpu()
         assert (gpu.uuid, gpu.address, gpu.clock, gpu.highest_clock) == (UUID, ADDRESS, IDLE, HIGHEST)
         (process,) = around.pods["vllm-worker-0"].processes()
         assert gpu.users() == {process.pid: 4 << 30}
@@ -81,9 +94,7 @@ def test_a_throttled_gpu_has_a_share_of_its_clock(severity: str, expected: int) 
 @pytest.mark.parametrize(("severity", "left"), [("LOW", 1024), ("MEDIUM", 256), ("HIGH", 16)])
 def test_a_gpu_under_pressure_has_little_memory_left(severity: str, left: int) -> None:
     with gpu_worker() as (_, _, agent):
-        library = opened()
-        assert library
-        (gpu,) = library.gpus()
+        gpu = the_gpu()
         fault = inject(agent, GpuFault.MEMORY_PRESSURE, severity)
         assert (fault.state, gpu.free) == (State.ACTIVE, left * MIB)
         agent.recover(fault.id)
@@ -93,9 +104,7 @@ def test_a_gpu_under_pressure_has_little_memory_left(severity: str, left: int) -
 @in_lab
 def test_others_compute_on_an_overloaded_gpu() -> None:
     with gpu_worker() as (_, _, agent):
-        library = opened()
-        assert library
-        (gpu,) = library.gpus()
+        gpu = the_gpu()
         fault = inject(agent, GpuFault.COMPUTE_OVERLOAD, "HIGH")
         assert gpu.utilization == 100
         assert f"4 others compute on {UUID}" in fault.evidence[-1]
@@ -170,9 +179,7 @@ def test_a_clock_that_stays_locked_is_never_recovered() -> None:
 
 @in_lab
 def test_a_deadline_holds_without_an_agent() -> None:
-    with ground() as around, fakes.fake_gpu() as gpu:
-        (process,) = around.pods["vllm-worker-0"].processes()
-        gpu.is_used_by(process.pid)
+    with on_a_gpu() as (around, gpu):
         agent = Agent(around.folder / "agent", around.families())
         agent.inject(order_of(Kind.GPU, GpuFault.THROTTLE, "vllm-worker-0", seconds=1.0, severity="LOW"))
         agent.close()  # and nobody looks any more
@@ -193,9 +200,7 @@ def test_a_lock_whose_keeper_was_killed_is_taken_back_by_the_agent() -> None:
 @in_lab
 def test_memory_goes_with_its_keeper() -> None:
     with gpu_worker() as (_, _, agent):
-        library = opened()
-        assert library
-        (gpu,) = library.gpus()
+        gpu = the_gpu()
         fault = inject(agent, GpuFault.MEMORY_PRESSURE)
         for keeper in marked(fault.mark):
             keeper.send(signal.SIGKILL)
@@ -205,9 +210,7 @@ def test_memory_goes_with_its_keeper() -> None:
 
 @in_lab
 def test_a_new_agent_takes_back_what_one_before_it_has_left() -> None:
-    with ground() as around, fakes.fake_gpu() as gpu:
-        (process,) = around.pods["vllm-worker-0"].processes()
-        gpu.is_used_by(process.pid)
+    with on_a_gpu() as (around, gpu):
         first = Agent(around.folder / "agent", around.families())
         fault = first.inject(order_of(Kind.GPU, GpuFault.THROTTLE, "vllm-worker-0", severity="HIGH"))
         first.close()
@@ -234,29 +237,20 @@ def test_one_clock_has_one_fault() -> None:
 def test_an_agent_that_is_killed_at_any_step_leaves_nothing_on_the_gpu(
     fault: GpuFault, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    steps = killed_at_each_step(fault)
+    steps = killed(fault)
     with capsys.disabled():
-        print(f"\n  {fault} of a GPU: killed at {steps} steps and started again", end="")
+        print(f"\n  {fault} of a GPU: killed at {len(steps)} steps and started again", end="")
 
 
 @in_lab
-def killed_at_each_step(fault: GpuFault) -> int:
-    with ground() as around, fakes.fake_gpu() as gpu:
-        gpu.is_used_by(around.pods["vllm-worker-0"].processes()[0].pid)
-        steps = steps_of(around, order_of(Kind.GPU, fault, "vllm-worker-0"))
-    for number, step in enumerate(steps):
-        with ground() as around, fakes.fake_gpu() as gpu:
-            gpu.is_used_by(around.pods["vllm-worker-0"].processes()[0].pid)
-            order = order_of(Kind.GPU, fault, "vllm-worker-0")
-            crash(around, around.folder / "agent", order, number)
-            agent = Agent(around.folder / "agent", around.families())
-            agent.start()
-            try:
-                expect_the_truth(around, agent, order, f"{fault}, killed after step {number} ({step})")
-            finally:
-                agent.close()
-            library = opened()
-            assert library
-            (seen,) = library.gpus()
-            assert (gpu.locked, seen.free, seen.utilization) == (0, TOTAL - (4 << 30), 0), step
-    return len(steps)
+def killed(fault: GpuFault) -> list[str]:
+    return killed_at_each_step(clean_in_the_end, lambda _: order_of(Kind.GPU, fault, "vllm-worker-0"), fault)
+
+
+@contextmanager
+def clean_in_the_end() -> Iterator[Ground]:
+    """Nothing is left on the GPU of what was done on this ground."""
+    with on_a_gpu() as (around, gpu):
+        yield around
+        seen = the_gpu()
+        assert (gpu.locked, seen.free, seen.utilization) == (0, TOTAL - (4 << 30), 0)

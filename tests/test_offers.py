@@ -30,7 +30,7 @@ def node(labels: dict[str, str] | None = None, condition: str = "Ready") -> Any:
 
 
 def told(cluster: FakeCluster, *nodes: Any) -> list[str]:
-    return offers(cluster, nodes)  # type: ignore[arg-type]
+    return offers(cluster, nodes)  # type: ignore[arg-type]  # as much of a cluster as is asked
 
 
 def test_a_bare_cluster() -> None:

@@ -19,7 +19,7 @@ from injector.agents import keepers
 from injector.agents.family import Family, NoEffect, StillThere, Work
 from injector.agents.gpus import Gpus
 from injector.agents.nvml import Gpu, NvmlError
-from injector.agents.plans import Strain
+from injector.agents.plans import Does, Strain
 from injector.agents.process_faults import KeptFamily, hold, keeper_lost, plan_of, victims_of
 from injector.agents.processes import marked
 from injector.agents.stress import HEADROOM, severity_of
@@ -45,6 +45,7 @@ class GpuFamily(KeptFamily):
     """Done to a GPU, and only where there is one."""
 
     fault: GpuFault
+    does: Does
 
     def __init__(self, node: Node, gpus: Gpus) -> None:
         super().__init__(node)
@@ -62,10 +63,12 @@ class GpuFamily(KeptFamily):
 
     def plan(self, order: Order) -> dict[str, Any]:
         gpu, leaders = self._insisted(order), keepers.leaders(victims_of(self._node, order))
-        return {"plan": keepers.holds(leaders, strain=self.strain(gpu, severity_of(order)))}
+        amount = self.amount(gpu, severity_of(order))
+        strain: Strain = {"gpu": gpu.uuid, "address": gpu.address, "does": self.does, "amount": amount}
+        return {"plan": keepers.holds(leaders, strain=strain)}
 
-    def strain(self, gpu: Gpu, severity: Severity) -> Strain:
-        """What is to be done to it."""
+    def amount(self, gpu: Gpu, severity: Severity) -> int:
+        """How much of what is done to it, as a `Strain` has it."""
         raise NotImplementedError
 
     def inject(self, work: Work) -> None:
@@ -98,10 +101,10 @@ class Throttled(GpuFamily):
 
     name = "clock"
     fault = GpuFault.THROTTLE
+    does = "clock"
 
-    def strain(self, gpu: Gpu, severity: Severity) -> Strain:
-        megahertz = round(gpu.highest_clock * CLOCKS[severity])
-        return {"gpu": gpu.uuid, "address": gpu.address, "does": "clock", "amount": megahertz}
+    def amount(self, gpu: Gpu, severity: Severity) -> int:
+        return round(gpu.highest_clock * CLOCKS[severity])
 
     def inject(self, work: Work) -> None:
         hold(work)
@@ -139,9 +142,10 @@ class Filled(GpuFamily):
 
     name = "gpu memory"
     fault = GpuFault.MEMORY_PRESSURE
+    does = "memory"
 
-    def strain(self, gpu: Gpu, severity: Severity) -> Strain:
-        return {"gpu": gpu.uuid, "address": gpu.address, "does": "memory", "amount": HEADROOM[severity]}
+    def amount(self, gpu: Gpu, severity: Severity) -> int:
+        return HEADROOM[severity]
 
     def verify(self, work: Work) -> str:
         gpu = self.gpu_of(work)
@@ -156,9 +160,10 @@ class Overloaded(GpuFamily):
 
     name = "gpu time"
     fault = GpuFault.COMPUTE_OVERLOAD
+    does = "burn"
 
-    def strain(self, gpu: Gpu, severity: Severity) -> Strain:
-        return {"gpu": gpu.uuid, "address": gpu.address, "does": "burn", "amount": OTHERS[severity]}
+    def amount(self, gpu: Gpu, severity: Severity) -> int:
+        return OTHERS[severity]
 
     def verify(self, work: Work) -> str:
         gpu = self.gpu_of(work)

@@ -59,8 +59,9 @@ def read(text: str) -> Plan:
 
 
 def _strain(gpu: str, address: str, does: str, amount: str) -> Strain:
-    assert does in ("clock", "memory", "burn")
-    return {"gpu": gpu, "address": address, "does": does, "amount": int(amount)}  # type: ignore[typeddict-item]
+    if does not in ("clock", "memory", "burn"):
+        raise ValueError(f"nothing is known that would {does} a GPU")
+    return {"gpu": gpu, "address": address, "does": does, "amount": int(amount)}  # type: ignore[typeddict-item]  # `does` is one of those
 
 
 def _pairs(text: str) -> list[list[str]]:

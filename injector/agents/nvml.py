@@ -65,38 +65,41 @@ class Nvml:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
-        self._call("nvmlInit_v2")
+        self.call("nvmlInit_v2")
 
     def gpus(self) -> list[Gpu]:
         """By index."""
         count = ctypes.c_uint()
-        self._call("nvmlDeviceGetCount_v2", ctypes.byref(count))
+        self.call("nvmlDeviceGetCount_v2", ctypes.byref(count))
         return [self._by_index(number) for number in range(count.value)]
 
     def gpu(self, uuid: str) -> Gpu:
         """NvmlError when there is none."""
         handle = ctypes.c_void_p()
-        self._call("nvmlDeviceGetHandleByUUID", uuid.encode(), ctypes.byref(handle))
+        self.call("nvmlDeviceGetHandleByUUID", uuid.encode(), ctypes.byref(handle))
         return Gpu(self, handle, uuid)
 
     def _by_index(self, number: int) -> Gpu:
         handle, uuid = ctypes.c_void_p(), ctypes.create_string_buffer(_TEXT)
-        self._call("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(number), ctypes.byref(handle))
-        self._call("nvmlDeviceGetUUID", handle, uuid, ctypes.c_uint(_TEXT))
+        self.call("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(number), ctypes.byref(handle))
+        self.call("nvmlDeviceGetUUID", handle, uuid, ctypes.c_uint(_TEXT))
         return Gpu(self, handle, uuid.value.decode())
 
-    def _call(self, name: str, *arguments: object) -> None:
-        if status := self._status(name, *arguments):
-            raise self._refusal(name, status)
+    def call(self, name: str, *arguments: object) -> None:
+        """One of its functions. NvmlError when it refuses."""
+        if status := self.status(name, *arguments):
+            raise self.refusal(name, status)
 
-    def _status(self, name: str, *arguments: object) -> int:
+    def status(self, name: str, *arguments: object) -> int:
+        """What that function returns: 0 when it did what it was asked."""
         function = getattr(self._library, name, None)
         if function is None:
             raise NvmlError(name, _NOT_SUPPORTED, "this driver does not have it")
         status: int = function(*arguments)
         return status
 
-    def _refusal(self, name: str, status: int) -> NvmlError:
+    def refusal(self, name: str, status: int) -> NvmlError:
+        """What that status says, in the library's words."""
         describe = self._library.nvmlErrorString
         describe.restype = ctypes.c_char_p
         return NvmlError(name, status, (describe(status) or b"?").decode())
@@ -151,13 +154,13 @@ class Gpu:
         """Processes that compute on it, and the bytes that each has."""
         for room in _rooms():
             count, users = ctypes.c_uint(room), (_User * room)()
-            status = self._nvml._status(  # noqa: SLF001  # a GPU is a part of its library
+            status = self._nvml.status(
                 "nvmlDeviceGetComputeRunningProcesses_v3", self._handle, ctypes.byref(count), users
             )
             if status == 0:
                 return {int(one.pid): int(one.used) for one in users[: count.value]}
             if status != _INSUFFICIENT_SIZE:
-                raise self._nvml._refusal("nvmlDeviceGetComputeRunningProcesses_v3", status)  # noqa: SLF001
+                raise self._nvml.refusal("nvmlDeviceGetComputeRunningProcesses_v3", status)
         return {}
 
     def _number(self, name: str, *arguments: object) -> int:
@@ -166,7 +169,7 @@ class Gpu:
         return found.value
 
     def _ask(self, name: str, *arguments: object) -> None:
-        self._nvml._call(name, self._handle, *arguments)  # noqa: SLF001
+        self._nvml.call(name, self._handle, *arguments)
 
 
 def _rooms() -> Iterator[int]:

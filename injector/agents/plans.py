@@ -12,6 +12,9 @@ class Cycle(TypedDict):
     """Of each period in which the processes are frozen, from its beginning."""
 
 
+Does = Literal["clock", "memory", "burn"]
+
+
 class Strain(TypedDict):
     """What is done to a GPU."""
 
@@ -19,7 +22,7 @@ class Strain(TypedDict):
     """Its UUID."""
     address: str
     """Of PCI."""
-    does: Literal["clock", "memory", "burn"]
+    does: Does
     """Its clock is locked; its memory is held, or its time used, by the keeper itself."""
     amount: int
     """MHz; bytes that are left free; others that seem to use it."""

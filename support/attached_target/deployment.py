@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from injector.agents.partition import Obstruction
 from support.attached_target.component import BACK_WITHIN, AttachedComponent, refuse
 from support.attached_target.found import Found, port_of
 from support.attached_target.process import AttachedProcess
 from support.attached_target.seats import Seat, Seats
 from support.commands import HTTP
 from support.component import KeptComponent
-from support.deployment import Component, FarClient, Partition
+from support.deployment import Component
 from support.errors import DeploymentError, FaultError, Unavailable, UsageError
 from support.injection import InjectionService
-from support.kept_deployment import KeptDeployment
 from support.kubernetes_target.cluster import Cluster
-from support.kubernetes_target.injection import ClusterInjection, InjectedPartition
+from support.kubernetes_target.in_namespace import NamespacedDeployment
 from support.kubernetes_target.log import PodLog
-from support.kubernetes_target.pods import event_line, told_at
 from support.kubernetes_target.reach import Reach
 from support.spec import DeploymentSpec, Role
 
@@ -30,22 +25,21 @@ if TYPE_CHECKING:
     from support.kubernetes_target.hosting import Hosting
 
 
-class AttachedDeployment(KeptDeployment):
+class AttachedDeployment(NamespacedDeployment):
     """From its constructor to `close`, which lets go of it. The scenarios use it in turn."""
 
     ready_within = BACK_WITHIN
 
     def __init__(self, cluster: Cluster, found: Found, *, spec: DeploymentSpec, url: str | None, logs: Path) -> None:
         """url: where clients reach a frontend; None: at its pod. logs: a folder."""
+        super().__init__(cluster)
         self.spec, self.model = spec, ""
         self.altered: list[str] = []
         self.components: dict[str, Component] = {}
         self.kserve_address = ""
-        self._cluster, self._found, self._url, self._logs = cluster, found, url, logs
+        self._found, self._url, self._logs = found, url, logs
         self._reach = Reach(cluster, found.namespace)
-        self._injection: ClusterInjection | None = None
         self._uninstalled: str | None = None
-        self._taken = datetime.now(UTC)
         logs.mkdir(parents=True, exist_ok=True)
         self._logs_of = {
             name: PodLog(cluster, found.namespace, name, logs / f"{name}.log", since=self._taken)
@@ -55,10 +49,14 @@ class AttachedDeployment(KeptDeployment):
         for name, role in found.roles.items():
             self.components[name] = self._component(name, role)
 
+    @property
+    def namespace(self) -> str:
+        return self._found.namespace
+
     def begin(self) -> None:
         """Look at its pods, and go on looking. DeploymentError when the cluster does not answer."""
-        self._cluster.await_pods(self._found.namespace, self._taken_in, within=0)
-        self.seats.watch(self._cluster, self._found.namespace)
+        self._cluster.await_pods(self.namespace, self._taken_in, within=0)
+        self.seats.watch(self._cluster, self.namespace)
         frontend = self.frontend
         assert isinstance(frontend, AttachedComponent)
         pod = self.seats.of["frontend-0"].pod
@@ -77,38 +75,16 @@ class AttachedDeployment(KeptDeployment):
         super().forget()
         for seat in self.seats.of.values():
             seat.ends.clear()
-        self._taken = datetime.now(UTC)
-
-    def told(self) -> str:
-        try:
-            events = self._cluster.events(self._found.namespace)
-        except DeploymentError as silence:
-            return f"nobody can say: {silence}\n"
-        return "".join(event_line(one) for one in events if told_at(one) >= self._taken)
-
-    def injection(self) -> InjectionService:
-        if self._injection is None:
-            self._injection = ClusterInjection(self._cluster, self._found.namespace, pod_of=self._pod_of)
-        self._injection.await_ready(self._kept())
-        return self._injection.service
 
     def lose_injection(self) -> None:
         refuse("the injection service is killed")
-
-    def partition(
-        self, one: Sequence[Component], other: Sequence[Component], how: Obstruction, *, seconds: float
-    ) -> Partition:
-        return InjectedPartition(self.injection(), one, other, how, seconds=seconds)
-
-    def far_client(self, name: str) -> FarClient:
-        raise Unavailable("a client's link cannot be cut here: on a cluster clients come from outside of it")
 
     def hosting(self) -> Hosting:
         refuse("something is done to pods and nodes")
 
     def component(self, name: str) -> Component:
         if name not in self.components and name.partition("-")[0] in ("etcd", "nats"):
-            refuse(f"no pod in {self._found.namespace} is {name}")
+            refuse(f"no pod in {self.namespace} is {name}")
         return super().component(name)
 
     def add(self, role: Role, *, dynamo: str | None = None, flaw: str | None = None, wait: bool = True) -> Component:
@@ -122,13 +98,6 @@ class AttachedDeployment(KeptDeployment):
 
     def replace_member(self, name: str) -> Component:
         refuse(f"{name} is replaced")
-
-    def ailments(self) -> list[str]:
-        found = super().ailments()
-        if self._injection and not found:
-            with suppress(FaultError):
-                found = [f"the fault {fault.id} is {fault.state}" for fault in self._injection.service.active()]
-        return found
 
     def close(self) -> None:
         """End what we did to it, and let go. Safe to call twice."""
@@ -152,7 +121,7 @@ class AttachedDeployment(KeptDeployment):
             self._logs_of[seat.name].follow(seat.pod)
 
     def _component(self, name: str, role: Role) -> AttachedComponent:
-        process = AttachedProcess(self._cluster, self._found.namespace, self.seats.of[name], self._installed)
+        process = AttachedProcess(self._cluster, self.namespace, self.seats.of[name], self._installed)
         return AttachedComponent(
             name,
             role,
@@ -171,7 +140,7 @@ class AttachedDeployment(KeptDeployment):
                 self._uninstalled = str(reason)
         return None
 
-    def _pod_of(self, name: str) -> str:
+    def pod_of(self, name: str) -> str:
         seat = self.seats.of.get(name)
         return seat.pod.metadata.name if seat and seat.pod else name
 

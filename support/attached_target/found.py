@@ -9,7 +9,6 @@ What cannot be seen there its owner may say, in a file of YAML with the fields o
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,8 +21,8 @@ import yaml  # type: ignore[import-untyped]  # comes with the kubernetes client,
 from injector.labels import role_of
 from support.commands import HTTP, SYSTEM
 from support.errors import Unavailable, UsageError
-from support.kubernetes_target.pods import CONTAINER
-from support.spec import GENERATING, DeploymentSpec, Role
+from support.kubernetes_target.pods import the_main
+from support.spec import GENERATING, DeploymentSpec, Role, near_miss
 
 _DEFAULTS = {one.name: one.default for one in dataclasses.fields(DeploymentSpec)}
 _HERE = {"environment", "restart", "dynamo"}
@@ -51,6 +50,9 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "grace_period": ("DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS",),
 }
 """Where a field can be seen: options and environment variables of frontends and workers (ai-dynamo 1.4.2)."""
+
+_PORTS = {HTTP: ("http", "--http-port", "DYN_HTTP_PORT"), SYSTEM: ("system", "DYN_SYSTEM_PORT")}
+"""Of a standard port: its name in a pod, and where another one can be seen."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,7 @@ def read(file: Path | None) -> dict[str, Any]:
     known = [*_DEFAULTS, "model"]
     for name in told:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = near_miss(str(name), known)
             raise UsageError(f"-D described={file}: unknown field {name}: {hint}There are {', '.join(known)}")
     _insist_on_values(file, told)
     return told
@@ -154,23 +155,15 @@ def _insist_on_values(file: Path, told: Mapping[str, Any]) -> None:
 
 def port_of(pod: Any, port: int) -> int:
     """What a component has at that standard port, this pod has at this one: by its options, environment or ports."""
-    main = _main(pod)
-    if port == SYSTEM and (told := _told([main], "DYN_SYSTEM_PORT")):
+    main = the_main(pod.spec.containers)
+    name, *options = _PORTS.get(port, ("",))
+    if told := _told([main], *options):
         return int(told)
-    if port == HTTP and (told := _told([main], "--http-port", "DYN_HTTP_PORT")):
-        return int(told)
-    wanted = {HTTP: "http", SYSTEM: "system"}.get(port)
-    named = {one.name: int(one.container_port) for one in main.ports or [] if one.name}
-    return named.get(wanted or "", port)
-
-
-def _main(pod: Any) -> Any:
-    containers = pod.spec.containers
-    return next((one for one in containers if one.name == CONTAINER), containers[0])
+    return next((int(one.container_port) for one in main.ports or [] if name and one.name == name), port)
 
 
 def _engine(pod: Any) -> dict[str, object]:
-    words = _words(_main(pod))
+    words = _words(the_main(pod.spec.containers))
     for program, (engine, backend) in _ENGINES.items():
         if any(word == program or word.endswith(f"/{program}") for word in words):
             return {"engine": engine, "backend": backend} if backend else {"engine": engine}
@@ -178,7 +171,7 @@ def _engine(pod: Any) -> dict[str, object]:
 
 
 def _options(pods: Sequence[Any]) -> dict[str, object]:
-    containers = [_main(pod) for pod in pods]
+    containers = [the_main(pod.spec.containers) for pod in pods]
     seen = {field: _told(containers, *names) for field, names in _OPTIONS.items()}
     return {field: _typed(field, value) for field, value in seen.items() if value is not None}
 

@@ -50,12 +50,12 @@ class Seats:
         """seen: called with each seat after it was looked at, in the thread that watches."""
         self.of = {seat.name: seat for seat in seats}
         self._seen = seen
-        self._changed = threading.Condition()
+        self._taking = threading.Lock()
         self._over = threading.Event()
 
     def take(self, pods: Mapping[str, Any]) -> None:
         """These are there now, by name."""
-        with self._changed:
+        with self._taking:
             for seat in self.of.values():
                 seat.take(_same(seat.pod, pods))
             taken = {seat.pod.metadata.uid for seat in self.of.values() if seat.pod}
@@ -68,7 +68,6 @@ class Seats:
                     seat.take(chosen)
             for seat in self.of.values():
                 self._seen(seat)
-            self._changed.notify_all()
 
     def watch(self, cluster: Cluster, namespace: str) -> None:
         """Keep them from now on, in a thread, until `close`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import httpx
 
 from injector.labels import ALLOWED
 from support.attached_target.deployment import AttachedDeployment
-from support.attached_target.found import found, read
+from support.attached_target.found import counted, found, read
 from support.deployment import Deployment, Target
 from support.errors import Unavailable
 from support.kubernetes_target import allowed
@@ -82,13 +81,12 @@ class AttachedTarget(Target):
 
     def facts(self) -> dict[str, str]:
         images = {main.image for pod in self._pods for main in pod.spec.containers}
-        roles = Counter(self._found.roles.values())
         return {
             "Kubernetes": f"{self._version}, {len(self._cluster.nodes())} nodes"
             if self._sees_nodes()
             else self._version,
             "Context": self._cluster.context,
-            "Attached to": f"{self._namespace}: {', '.join(f'{count} {role}' for role, count in roles.items())}",
+            "Attached to": f"{self._namespace}: {counted(self._found.roles)}",
             "Images": ", ".join(sorted(images)),
             "Model": self._deployment.model,
             "Python": platform.python_version(),

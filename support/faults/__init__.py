@@ -6,7 +6,6 @@ all that it takes for a `support.scenarios.Failure`, and so for a feature, to as
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import pkgutil
@@ -19,6 +18,7 @@ from typing import Any, ClassVar
 from support.deployment import Component, Deployment, Target
 from support.errors import UsageError
 from support.load.plan import LoadPlan
+from support.spec import near_miss
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ def kind(name: str) -> type[Fault]:
     """The kind of that name. UsageError that lists what there is."""
     there = kinds()
     if name not in there:
-        near = difflib.get_close_matches(name, there, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = near_miss(name, there)
         raise UsageError(f"there is no kind of failure {name!r}: {hint}There are {', '.join(sorted(there))}")
     return there[name]
 

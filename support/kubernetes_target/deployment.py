@@ -6,26 +6,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from injector.agents.partition import Obstruction
 from support.commands import GRPC, HTTP, Surroundings
 from support.component import KeptComponent
-from support.deployment import Component, FarClient, Partition
-from support.errors import DeploymentError, FaultError, Unavailable, UsageError
-from support.injection import InjectionService
-from support.kept_deployment import KeptDeployment, names
+from support.deployment import Component
+from support.errors import DeploymentError, FaultError, UsageError
+from support.kept_deployment import names
 from support.kubernetes_target import manifests
 from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.component import PodComponent
 from support.kubernetes_target.hosting import Commands, Hosting
 from support.kubernetes_target.in_image import DATA, MODEL, programs
-from support.kubernetes_target.injection import ClusterInjection, InjectedPartition
+from support.kubernetes_target.in_namespace import NamespacedDeployment
 from support.kubernetes_target.log import PodLog
 from support.kubernetes_target.manifests import Home, command_of, set_of, told_to
-from support.kubernetes_target.pods import container_runs, event_line, hopeless, told_at, waits_for
+from support.kubernetes_target.pods import container_runs, event_line, hopeless, waits_for
 from support.kubernetes_target.process import PodProcess
 from support.kubernetes_target.reach import Reach
 from support.kubernetes_target.run import ClusterRun
@@ -42,7 +39,7 @@ _NO_ADDRESS = "0.0.0.0"
 _NO_COMMANDS = Commands()
 
 
-class KubernetesDeployment(KeptDeployment):
+class KubernetesDeployment(NamespacedDeployment):
     """Made by its constructor as far as every component being started; `ready` waits for the rest."""
 
     def __init__(
@@ -60,11 +57,10 @@ class KubernetesDeployment(KeptDeployment):
         self.model = MODEL_NAME
         self.components: dict[str, Component] = {}
         self.altered = []
-        self._cluster, self.home, self._logs = cluster, home, logs
+        super().__init__(cluster)
+        self.home, self._logs = home, logs
         self._hosting = Hosting(cluster, home, commands, direct=lambda: self._reach.direct)
-        self._taken = datetime.now(UTC)
         self._closed = False
-        self._injection: ClusterInjection | None = None
         self._reach = Reach(cluster, home.namespace)
         logs.mkdir(parents=True, exist_ok=True)
         places = {name: _place(name) for name in names(spec)}
@@ -102,33 +98,12 @@ class KubernetesDeployment(KeptDeployment):
     def kserve_address(self) -> str:  # type: ignore[override]  # the same
         return self._one("frontend-0").at(GRPC)
 
+    @property
+    def namespace(self) -> str:
+        return self.home.namespace
+
     def hosting(self) -> Hosting:
         return self._hosting
-
-    def forget(self) -> None:
-        super().forget()
-        self._taken = datetime.now(UTC)
-
-    def told(self) -> str:
-        try:
-            events = self._cluster.events(self.home.namespace)
-        except DeploymentError as silence:
-            return f"nobody can say: {silence}\n"
-        return "".join(event_line(one) for one in events if told_at(one) >= self._taken)
-
-    def far_client(self, name: str) -> FarClient:
-        raise Unavailable("a client's link cannot be cut here: on a cluster clients come from outside of it")
-
-    def partition(
-        self, one: Sequence[Component], other: Sequence[Component], how: Obstruction, *, seconds: float
-    ) -> Partition:
-        return InjectedPartition(self.injection(), one, other, how, seconds=seconds)
-
-    def injection(self) -> InjectionService:
-        if self._injection is None:
-            self._injection = ClusterInjection(self._cluster, self.home.namespace)
-        self._injection.await_ready(self._kept())
-        return self._injection.service
 
     def lose_injection(self) -> None:
         if self._injection is None:

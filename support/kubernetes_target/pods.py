@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,8 +25,12 @@ CONTAINER = "main"
 def main_of(pod: Any) -> Any:
     """The status of the container that a pod is there for: the one of that name, else the first; None before it has
     one. pod: V1Pod."""
-    statuses = pod.status.container_statuses or []
-    return next((one for one in statuses if one.name == CONTAINER), statuses[0] if statuses else None)
+    return the_main(pod.status.container_statuses or [])
+
+
+def the_main(containers: Sequence[Any]) -> Any:
+    """Of containers, or of their statuses: the one of that name, else the first; None of none."""
+    return next((one for one in containers if one.name == CONTAINER), containers[0] if containers else None)
 
 
 def container_runs(pod: Any) -> bool:
