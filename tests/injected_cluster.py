@@ -1,21 +1,33 @@
-"""The injection service installed on a cluster, and a few pods there to do things to."""
+"""The injection service installed on a cluster, and a few pods there to do things to.
+
+FAULT_INJECTION_TEST_IMAGES names the images of the service and of the agent, with a comma between; KUBECONFIG the
+cluster, whose administrator we must be; kubectl must be on the PATH. A module that imports this is skipped where they
+are not there.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from support.settings import ROOT
 from support.waiting import eventually
 
+IMAGES = tuple(os.environ.get("FAULT_INJECTION_TEST_IMAGES", "").split(","))
+if len(IMAGES) != 2 or "KUBECONFIG" not in os.environ or not shutil.which("kubectl"):
+    pytest.skip(
+        "needs a cluster: KUBECONFIG, kubectl, and FAULT_INJECTION_TEST_IMAGES=SERVICE,AGENT", allow_module_level=True
+    )
 HOME = "dynamo-faults"
 PODS = "injection-tests"
 TOKEN = "a-token-for-the-tests-alone"
@@ -51,10 +63,10 @@ def told(*words: str) -> Any:
 
 
 class Installed:
-    """As docs/injection.md says, with these images."""
+    """As docs/injection.md says."""
 
-    def __init__(self, folder: Path, images: tuple[str, str]) -> None:
-        self._folder, self._images = folder, images
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         shutil.copytree(ROOT / "injector" / "deploy", folder / "deploy")
         self._forwarding: subprocess.Popen[str] | None = None
         self.http = httpx.Client()
@@ -64,7 +76,7 @@ class Installed:
         names = ("fault-injection-service", "gpu-fault-injector")
         images = [
             {"name": name, "newName": image.rpartition(":")[0], "newTag": image.rpartition(":")[2]}
-            for name, image in zip(names, self._images, strict=True)
+            for name, image in zip(names, IMAGES, strict=True)
         ]
         kustomization = {"resources": [f"deploy/{what}"], "images": images}
         (self._folder / "kustomization.yaml").write_text(json.dumps(kustomization))
@@ -217,6 +229,29 @@ class Watch:
 
 
 @contextmanager
+def installed(folder: Path) -> Iterator[Installed]:
+    """The base, until the end. folder: an empty one."""
+    if HOME in (one["metadata"]["name"] for one in told("get", "namespaces")["items"]):
+        pytest.skip(f"there is a namespace {HOME} on the cluster already: take that installation away first")
+    made = Installed(folder)
+    try:
+        made.apply("base")
+        yield made
+    finally:
+        made.remove()
+
+
+@contextmanager
+def opted_in(nodes: Iterable[str]) -> Iterator[None]:
+    """Their owner agrees to faults."""
+    with ExitStack() as undoing:
+        for node in nodes:
+            undoing.callback(kubectl, "label", "node", node, f"{ALLOWED}-")
+            kubectl("label", "node", node, f"{ALLOWED}=true", "--overwrite")
+        yield
+
+
+@contextmanager
 def some_pods(image: str, nodes: tuple[str, str]) -> Iterator[dict[str, Pod]]:
     """A frontend and a worker on the second node, a worker on the first, in a namespace that has opted in."""
     here, there = nodes
@@ -229,9 +264,7 @@ def some_pods(image: str, nodes: tuple[str, str]) -> Iterator[dict[str, Pod]]:
         kubectl("create", "namespace", PODS)
         undoing.callback(kubectl, "delete", "namespace", PODS, "--wait=true")
         kubectl("label", "namespace", PODS, f"{ALLOWED}=true")
-        for node in nodes:
-            undoing.callback(kubectl, "label", "node", node, f"{ALLOWED}-")
-            kubectl("label", "node", node, f"{ALLOWED}=true", "--overwrite")
+        undoing.enter_context(opted_in(nodes))
         for pod in pods.values():
             pod.start()
         yield pods

@@ -220,15 +220,6 @@ def test_it_is_killed_by_the_injection_service() -> None:
     assert (its.exits, its.running) == ([-9], True)
 
 
-def test_without_a_service_its_pod_is_deleted_without_grace() -> None:
-    its, hands, _ = process(installed=False)
-    its.kill()
-    assert hands.done == [("deleted", "serving", "w", 0)]
-    assert not its.running
-    with pytest.raises(FaultError, match="vllm-worker-0 is not running"):
-        its.kill()
-
-
 def test_it_is_asked_to_end_by_deleting_its_pod() -> None:
     its, hands, _ = process(installed=True)
     its.terminate()
@@ -249,10 +240,23 @@ def test_what_only_an_owner_can_do_is_left_out() -> None:
     assert not hands.done
 
 
-def test_it_is_frozen_only_by_the_injection_service() -> None:
-    its, _, _ = process(installed=False)
-    with pytest.raises(LeftOut, match="only the injection service can, and none is installed"):
-        its.pause()
+def test_without_a_service_it_is_neither_killed_nor_frozen() -> None:
+    its, hands, _ = process(installed=False)
+    for deed in (its.kill, its.pause):
+        with pytest.raises(LeftOut, match="only the injection service can do that, and none is installed"):
+            deed()
+    assert not hands.done
+
+
+def test_only_who_runs_is_killed() -> None:
+    its, hands, seat = process(installed=True)
+    seat.take(None)
+    with pytest.raises(FaultError, match="vllm-worker-0 is not running"):
+        its.kill()
+    assert not hands.done
+
+
+def test_it_is_frozen_until_it_is_let_go_on() -> None:
     its, hands, _ = process(installed=True)
     its.pause()
     assert its.frozen

@@ -1,14 +1,9 @@
-"""The injection service on a real cluster with two nodes: what it does there, and what becomes of it.
-
-FAULT_INJECTION_TEST_IMAGES names the images of the service and of the agent, with a comma between; KUBECONFIG the
-cluster, whose administrator we must be; kubectl must be on the PATH.
-"""
+"""The injection service on a real cluster with two nodes: what it does there, and what becomes of it."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,13 +14,21 @@ import pytest
 
 from injector.api_service.service import GRACE
 from support.waiting import eventually
-from tests.injected_cluster import ALLOWED, HOME, PODS, TOKEN, Installed, Pod, kubectl, some_pods, told, wait_for_agents
+from tests.injected_cluster import (
+    ALLOWED,
+    HOME,
+    IMAGES,
+    PODS,
+    TOKEN,
+    Installed,
+    Pod,
+    installed,
+    kubectl,
+    some_pods,
+    told,
+    wait_for_agents,
+)
 
-IMAGES = tuple(os.environ.get("FAULT_INJECTION_TEST_IMAGES", "").split(","))
-if len(IMAGES) != 2 or "KUBECONFIG" not in os.environ or not shutil.which("kubectl"):
-    pytest.skip(
-        "needs a cluster: KUBECONFIG, kubectl, and FAULT_INJECTION_TEST_IMAGES=SERVICE,AGENT", allow_module_level=True
-    )
 LINES = {
     "THROTTLE": """curl -sS -X POST $API/gpu/inject -H 'Content-Type: application/json' \
 -d '{"target_pod": "vllm-worker-0", "fault_type": "THROTTLE", "severity": "HIGH"}'""",
@@ -54,15 +57,8 @@ def pods(nodes: tuple[str, str]) -> Iterator[dict[str, Pod]]:
 
 @pytest.fixture(scope="module")
 def installation(pods: dict[str, Pod], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    there = {one["metadata"]["name"] for one in told("get", "namespaces")["items"]}
-    if HOME in there:
-        pytest.skip(f"there is a namespace {HOME} on the cluster already: take that installation away first")
-    made = Installed(tmp_path_factory.mktemp("install"), (IMAGES[0], IMAGES[1]))
-    try:
-        made.apply("base")
+    with installed(tmp_path_factory.mktemp("install")) as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture

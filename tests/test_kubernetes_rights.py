@@ -87,8 +87,8 @@ def test_each_right_that_is_missing_is_named(cluster: Cluster, suite: Cluster, r
         with pytest.raises(Unavailable) as told:
             allowed.insist(suite)
         assert str(told.value) == (
-            f"the context {ACCOUNT} may not {right}: let its administrator give you the role of "
-            "support/kubernetes_target/role.yaml, or choose another"
+            f"the context {ACCOUNT} may not {right}: let its administrator give you the role "
+            "dynamo-fault-specs of support/kubernetes_target/role.yaml, or choose another"
         )
     finally:
         cluster.patch(role(RULES))

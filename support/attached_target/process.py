@@ -22,8 +22,9 @@ LONGEST = 300.0
 class AttachedProcess:
     """With the verbs of `support.process.SupervisedProcess`, as far as its owner's controller allows them.
 
-    It is killed and frozen by the injection service; without one it is killed by deleting its pod without grace.
-    LeftOut for what cannot be done to a pod of somebody else's.
+    It is killed and frozen by the injection service. Deleting its pod is no way to kill it: even without grace, its
+    node asks the process to end first, and kills it 2 seconds later. LeftOut for what cannot be done to a pod of
+    somebody else's.
     """
 
     def __init__(
@@ -44,11 +45,7 @@ class AttachedProcess:
         if for_good:
             self._left_out("stay down", "its controller starts it again")
         before = self._insist_on_running()
-        service = self._injection()
-        if service:
-            service.strike_process(self._seat.name, "KILL", seconds=LONGEST)
-        else:
-            self._cluster.delete_pod(self._namespace, self.pod.metadata.name, grace=0)
+        self._service("be killed").strike_process(self._seat.name, "KILL", seconds=LONGEST)
         self._await_end(before)
 
     def terminate(self, *, for_good: bool = False) -> None:
@@ -59,10 +56,7 @@ class AttachedProcess:
 
     def pause(self) -> None:
         self._insist_on_running()
-        service = self._injection()
-        if service is None:
-            self._left_out("be frozen", "only the injection service can, and none is installed on this cluster")
-        self._frozen = service.strike_process(self._seat.name, "PAUSE", seconds=LONGEST)
+        self._frozen = self._service("be frozen").strike_process(self._seat.name, "PAUSE", seconds=LONGEST)
 
     def resume(self) -> None:
         service = self._injection()
@@ -105,6 +99,12 @@ class AttachedProcess:
     def pid(self) -> int:
         """A number that its container has alone, where no process of it can be seen."""
         return int(self._insist_on_running().rpartition("/")[2][:7], 16)
+
+    def _service(self, to: str) -> InjectionService:
+        service = self._injection()
+        if service is None:
+            self._left_out(to, "only the injection service can do that, and none is installed on this cluster")
+        return service
 
     def _insist_on_running(self) -> str:
         """The id of its container. FaultError when none runs."""

@@ -161,7 +161,11 @@ class _Shard:
 
 
 def job(home: Home, shards: int) -> Manifest:
-    """So many pods at once, numbered, spread over the nodes; one that breaks breaks the load."""
+    """So many pods at once, numbered, spread over the nodes; none is replaced.
+
+    One that breaks breaks the load, and leaves the others alone, so that it is the one that is named: with a
+    `backoffLimit` of the whole Job, its controller ends the others, some of them sooner than the broken one is gone.
+    """
     metadata = {"name": JOB, "namespace": home.namespace, "labels": {RUN: home.run}}
     container = {
         "name": CONTAINER,
@@ -186,7 +190,7 @@ def job(home: Home, shards: int) -> Manifest:
         "completionMode": "Indexed",
         "completions": shards,
         "parallelism": shards,
-        "backoffLimit": 0,
+        "backoffLimitPerIndex": 0,
         "template": {"spec": pod},
     }
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
