@@ -58,7 +58,8 @@ Feature: A cluster takes pods and nodes away, and nobody's answer with them
         | backend |
         | vllm    |
 
-  Rule: A pod that is gone without a word costs running requests nothing, and all is as before within 15 seconds
+  Rule: A pod that is given no grace costs running requests nothing, and all is as before within 15 seconds
+    A cluster forgets such a pod at once. Its node still asks it to end, and makes an end of it 2 seconds later.
 
     Scenario Outline: A worker whose pod is deleted without grace costs running requests nothing
       Given a <backend> deployment with 2 workers that allows 3 migrations
