@@ -125,6 +125,11 @@ def whole(context: Context) -> None:
     discovery.expect_whole(context.world)
 
 
+@then("every worker serves on")
+def workers_stand(context: Context) -> None:
+    discovery.expect_standing_workers(context.world)
+
+
 @then("what of Dynamo has ended says that it lost etcd")
 def says_why(context: Context) -> None:
     discovery.expect_reasons(context.world)

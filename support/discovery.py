@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -44,15 +44,7 @@ def expect_agreement(world: World, *, within: float) -> None:
 def expect_whole(world: World) -> None:
     """Every frontend and worker is the process that was started, also when a lease has run out since the last fault,
     and each frontend routes to every worker."""
-    parts = _parts(world)
-
-    def stands() -> bool:
-        gone = {name: what for name, what in world.deployment.casualties().items() if name in parts}
-        world.explained |= set(gone)
-        assert not gone, "; ".join(f"{name} {what}" for name, what in gone.items())
-        return True
-
-    _outlive(world, stands)
+    _expect_standing(world, _parts(world))
 
     def nothing_lacks() -> bool:
         lacking = world.deployment.lacking()
@@ -60,6 +52,11 @@ def expect_whole(world: World) -> None:
         return True
 
     eventually(nothing_lacks, within=SETTLED_WITHIN, describe="every frontend routes to every worker")
+
+
+def expect_standing_workers(world: World) -> None:
+    """Every worker is the process that was started, also when a lease has run out since the last fault."""
+    _expect_standing(world, {name: part for name, part in _parts(world).items() if part.role in GENERATING})
 
 
 def expect_reasons(world: World) -> None:
@@ -146,6 +143,16 @@ def _listed(world: World) -> int | None:
     with suppress(ConnectionError):
         return len(world.deployment.instances())
     return None
+
+
+def _expect_standing(world: World, parts: Mapping[str, Component]) -> None:
+    def stands() -> bool:
+        gone = {name: what for name, what in world.deployment.casualties().items() if name in parts}
+        world.explained |= set(gone)
+        assert not gone, "; ".join(f"{name} {what}" for name, what in gone.items())
+        return True
+
+    _outlive(world, stands)
 
 
 def _parts(world: World) -> dict[str, Component]:
