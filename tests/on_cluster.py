@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,10 @@ IMAGE = os.environ.get("DYNAMO_FAULT_SPECS_TEST_IMAGE", "")
 if not IMAGE or "KUBECONFIG" not in os.environ:
     pytest.skip("needs a cluster: KUBECONFIG, and DYNAMO_FAULT_SPECS_TEST_IMAGE", allow_module_level=True)
 
-from support.kubernetes_target.cluster import Cluster  # noqa: E402  # only where there is a cluster
+# Only where there is a cluster:
+from support.kubernetes_target.cluster import Cluster  # noqa: E402
+from support.kubernetes_target.deployment import KubernetesDeployment  # noqa: E402
+from support.kubernetes_target.target import KubernetesTarget  # noqa: E402
 
 PREFIX = "specs-tests"
 SETTINGS = Settings(target="kubernetes", image=IMAGE, namespace=PREFIX)
@@ -34,6 +39,25 @@ def namespaces() -> set[str]:
     """Names of those that tests have made, on a cluster that others may use."""
     names = {one.metadata.name for one in _asking.core.list_namespace().items}
     return {name for name in names if name.startswith(PREFIX)}
+
+
+@contextmanager
+def some_target(logs: Path) -> Iterator[KubernetesTarget]:
+    """Until the end, when nothing of it may be left."""
+    before = namespaces()
+    made = KubernetesTarget(SETTINGS, logs=logs)
+    yield made
+    made.close()
+    assert namespaces() <= before
+
+
+@contextmanager
+def some_deployment(target: KubernetesTarget) -> Iterator[KubernetesDeployment]:
+    """One of `SPEC`, until the end."""
+    made = target.deployment(SPEC)
+    assert isinstance(made, KubernetesDeployment)
+    yield made
+    target.release(made)
 
 
 def file_of(cluster: Cluster, account: str, namespace: str, folder: Path) -> Path:

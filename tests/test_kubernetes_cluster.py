@@ -14,10 +14,13 @@ import pytest
 
 from support.errors import DeploymentError, SpecsError, Unavailable
 from support.kubernetes_target.cluster import Cluster
-from support.kubernetes_target.pods import container_runs, hopeless, waits_for
+from support.kubernetes_target.pods import hopeless, waits_for
 from support.kubernetes_target.run import ClusterRun
 from support.settings import Settings
 from tests.serving import Exchange, HttpServer
+
+CUT_OFF = "cut off"
+"""Among the events of a watch: there its connection ends."""
 
 
 class FakeApiServer(HttpServer):
@@ -26,15 +29,23 @@ class FakeApiServer(HttpServer):
     def __init__(self, answers: dict[str, tuple[int, Any]]) -> None:
         super().__init__()
         self._answers = answers
+        self.asked: list[str] = []
+        """What it was asked, in order: "WATCH path"."""
 
     async def answer(self, exchange: Exchange) -> None:
         path, _, query = exchange.target.partition("?")
         verb = "WATCH" if "watch=true" in query.lower() else exchange.method
-        status, body = self._answers.get(f"{verb} {path}", (404, {"message": f"{path} not found"}))
+        self.asked.append(f"{verb} {path}")
+        status, body = self.said(f"{verb} {path}") or (404, {"message": f"{path} not found"})
         await exchange.start(status, "application/json")
         for event in body if isinstance(body, list) else [body]:
+            if event is CUT_OFF:
+                raise ConnectionResetError
             await exchange.say(json.dumps(event).encode() + b"\n")
         await exchange.end()
+
+    def said(self, asked: str) -> tuple[int, Any] | None:
+        return self._answers.get(asked)
 
 
 def refused(message: str) -> tuple[int, Any]:
@@ -139,19 +150,6 @@ def test_another_refusal_is_told_as_it_was_said(tmp_path: Path, monkeypatch: pyt
 def test_the_clusters_own_namespaces_are_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with cluster({}, tmp_path, monkeypatch) as asked, pytest.raises(Unavailable, match="kube-system is the cluster's"):
         ClusterRun(asked, prefix="kube-system", image="i:1")
-
-
-def test_pods_are_awaited_by_watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = "/api/v1/namespaces/ns/pods"
-    events = [
-        {"type": "MODIFIED", "object": pod("a")},
-        {"type": "DELETED", "object": pod("b")},
-        {"type": "MODIFIED", "object": pod("a", running=True)},
-    ]
-    answers = {f"GET {path}": pods(pod("a"), pod("b")), f"WATCH {path}": (200, events)}
-    with cluster(answers, tmp_path, monkeypatch) as asked:
-        seen = asked.await_pods("ns", lambda there: container_runs(there.get("a")), within=5)
-    assert list(seen) == ["a"]
 
 
 def test_what_is_not_there_is_none_and_deleted_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

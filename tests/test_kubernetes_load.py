@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -17,23 +16,21 @@ from support.kubernetes_target.target import KubernetesTarget
 from support.load.plan import Fixed, LoadPlan
 from support.results import summary
 from support.waiting import eventually
-from tests.on_cluster import SETTINGS, SPEC, namespaces
+from tests.on_cluster import some_deployment, some_target
 
 SHARDS = 4
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesTarget]:
-    before = namespaces()
-    made = KubernetesTarget(SETTINGS, logs=tmp_path_factory.mktemp("logs"))
-    yield made
-    made.close()
-    assert namespaces() <= before
+    with some_target(tmp_path_factory.mktemp("logs")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def deployment(target: KubernetesTarget) -> KubernetesDeployment:
-    return cast(KubernetesDeployment, target.deployment(SPEC))
+def deployment(target: KubernetesTarget) -> Iterator[KubernetesDeployment]:
+    with some_deployment(target) as made:
+        yield made
 
 
 def plan(deployment: KubernetesDeployment, *, times: int) -> LoadPlan:

@@ -21,7 +21,7 @@ from support.kubernetes_target.target import KubernetesTarget
 from support.matchers import complete_answer
 from support.phrases import Ask
 from support.waiting import eventually
-from tests.on_cluster import SETTINGS, SPEC, USED, file_of, namespaces
+from tests.on_cluster import USED, file_of, some_deployment, some_target
 
 ACCOUNT = "specs-tests-suite"
 KNOWN_WITHIN = 30
@@ -97,19 +97,14 @@ def test_each_right_that_is_missing_is_named(cluster: Cluster, suite: Cluster, r
 @pytest.fixture(scope="module")
 def target(suite: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesTarget]:
     eventually(lambda: not allowed.missing(suite), within=KNOWN_WITHIN, describe="the role is known again")
-    before = namespaces()
-    made = KubernetesTarget(SETTINGS, logs=tmp_path_factory.mktemp("logs"))
-    yield made
-    made.close()
-    assert namespaces() <= before
+    with some_target(tmp_path_factory.mktemp("logs")) as made:
+        yield made
 
 
 @pytest.fixture
 def deployment(target: KubernetesTarget) -> Iterator[KubernetesDeployment]:
-    made = target.deployment(SPEC)
-    assert isinstance(made, KubernetesDeployment)
-    yield made
-    target.release(made)
+    with some_deployment(target) as made:
+        yield made
 
 
 def replaced(deployment: KubernetesDeployment, name: str, *, grace: int | None) -> None:

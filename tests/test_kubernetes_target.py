@@ -23,7 +23,7 @@ from support.matchers import complete_answer
 from support.phrases import Ask
 from support.settings import ROOT, Settings
 from support.waiting import eventually
-from tests.on_cluster import IMAGE, PREFIX, SETTINGS, SPEC, USED, file_of, namespaces
+from tests.on_cluster import IMAGE, PREFIX, SPEC, USED, file_of, namespaces, some_deployment, some_target
 
 SUITE = """
 import sys
@@ -49,19 +49,14 @@ def cluster() -> Cluster:
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesTarget]:
-    before = namespaces()
-    made = KubernetesTarget(SETTINGS, logs=tmp_path_factory.mktemp("logs"))
-    yield made
-    made.close()
-    assert namespaces() <= before
+    with some_target(tmp_path_factory.mktemp("logs")) as made:
+        yield made
 
 
 @pytest.fixture
 def deployment(target: KubernetesTarget) -> Iterator[KubernetesDeployment]:
-    made = target.deployment(SPEC)
-    assert isinstance(made, KubernetesDeployment)
-    yield made
-    target.release(made)
+    with some_deployment(target) as made:
+        yield made
 
 
 def test_a_stream_survives_the_kill_of_its_worker(deployment: KubernetesDeployment) -> None:

@@ -16,16 +16,14 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.stream import portforward, stream
-from kubernetes.watch import Watch
 from websocket import WebSocketException
 
 from support.errors import DeploymentError, Unavailable
 from support.kubernetes_target.pods import CONTAINER, told_at
 from support.kubernetes_target.refusals import absent, explained, said
+from support.kubernetes_target.states import ANSWERS_WITHIN, states
 from support.waiting import scaled
 
-ANSWERS_WITHIN = 15.0
-"""Seconds for one question to the API server."""
 PROTECTED = ("default", "kube-system", "kube-public", "kube-node-lease")
 MERGES = "application/merge-patch+json"
 CHANGES = "application/json-patch+json"
@@ -182,12 +180,11 @@ class Cluster:
 
     def await_gone(self, label: str, *, within: float) -> list[str]:
         """Wait until no namespace has that label; returns the names of those that still have it."""
-        there = {one.metadata.name for one in self.namespaces(label)}
-        for kind, namespace in self._watched(self.core.list_namespace, within, label_selector=label):
-            (there.discard if kind == "DELETED" else there.add)(namespace.metadata.name)
+        there: dict[str, Any] = {}
+        for there in self._states(self.core.list_namespace, within, label_selector=label):
             if not there:
                 break
-        return sorted(one.metadata.name for one in self.namespaces(label)) if there else []
+        return sorted(there)
 
     def pod(self, namespace: str, name: str) -> Any:
         """None when there is none."""
@@ -232,18 +229,8 @@ class Cluster:
 
         `seen` may raise what it finds wrong.
         """
-        with self.asked():
-            listed = self.core.list_namespaced_pod(namespace, _request_timeout=ANSWERS_WITHIN)
-        pods: dict[str, Any] = {pod.metadata.name: pod for pod in listed.items}
-        if seen(pods):
-            return pods
-        since = listed.metadata.resource_version
-        watched = self._watched(self.core.list_namespaced_pod, within, namespace=namespace, resource_version=since)
-        for kind, pod in watched:
-            if kind == "DELETED":
-                pods.pop(pod.metadata.name, None)
-            else:
-                pods[pod.metadata.name] = pod
+        pods: dict[str, Any] = {}
+        for pods in self._states(self.core.list_namespaced_pod, within, namespace=namespace):
             if seen(pods):
                 break
         return pods
@@ -266,8 +253,8 @@ class Cluster:
 
     def await_node(self, name: str, seen: Callable[[Any], bool], *, within: float) -> bool:
         """Watch a node until `seen` of it is true; False when the time (scaled) is up."""
-        watched = self._watched(self.core.list_node, within, field_selector=f"metadata.name={name}")
-        return any(seen(node) for _, node in watched)
+        nodes = self._states(self.core.list_node, within, field_selector=f"metadata.name={name}")
+        return any(name in there and seen(there[name]) for there in nodes)
 
     def events(self, namespace: str) -> list[Any]:
         """What the cluster tells of the objects there, the newest last."""
@@ -310,8 +297,6 @@ class Cluster:
             connection: socket.socket = forwarding.socket(port).dup()
             return connection
 
-    def _watched(self, listing: Callable[..., Any], within: float, **which: Any) -> Iterator[tuple[str, Any]]:
-        watching, seconds = Watch(), max(round(scaled(within)), 1)
+    def _states(self, listing: Callable[..., Any], within: float, **which: Any) -> Iterator[dict[str, Any]]:
         with self.asked():
-            for event in watching.stream(listing, timeout_seconds=seconds, _request_timeout=seconds + 5.0, **which):
-                yield event["type"], event["object"]
+            yield from states(listing, within=scaled(within), **which)

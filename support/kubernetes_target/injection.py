@@ -13,9 +13,10 @@ from injector.places import SERVICE_PORT
 from support.deployment import Component, Partition
 from support.errors import DeploymentError, FaultError, Unavailable
 from support.injection import Injected, InjectionService
-from support.kubernetes_target.cluster import ANSWERS_WITHIN, Cluster
+from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.pods import container_runs
 from support.kubernetes_target.reach import answers
+from support.kubernetes_target.states import ANSWERS_WITHIN
 from support.relay import Loopback
 from support.waiting import eventually
 
