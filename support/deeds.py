@@ -41,6 +41,7 @@ _DEEDS: dict[str, tuple[str, Mapping[str, str]]] = {
     "away": ("absence", {}),
     "taken away": ("scale_down", {}),
     "restarted one by one": ("rolling_restart", {}),
+    "restarted one by one with 10 seconds in between": ("rolling_restart", {"min_ready_seconds": "10"}),
     "replaced one by one": ("rolling_replacement", {}),
     "joined by one more": ("scale_up", {}),
     "joined by a new one that nobody waits for": ("join", {}),

@@ -87,10 +87,16 @@ def expect_all_ended(world: World, *, within: float) -> None:
 
 
 def go_on_until_served(world: World, *, within: float) -> None:
-    """Let the load go on until requests are answered as before, at most so long after the last fault was taken back."""
+    """Let the load go on until requests are answered as before, at most so long after the last fault was taken back.
+
+    Where what ends is started again, that is judged when a lease has run out since: until then a frontend may end.
+    """
     now = time.monotonic()
-    left = within - (now - (_last_healed(world).ended_at or now))
-    world.recovered(within=max(left, 0.0), since=now)
+    ended = _last_healed(world).ended_at or now
+    if world.deployment.spec.restart == "always":
+        world.load.last(max(ended + OUTLIVES - now, 0.0))
+        now = time.monotonic()
+    world.recovered(within=max(within - (now - ended), 0.0), since=now)
 
 
 def await_new_start(world: World, name: str, *, within: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +11,13 @@ import pytest
 
 from injector.api_service.agents import AgentClient, Unreachable
 from injector.places import AGENT_PORT, agent_token
-from injector.tls import AGENT, client_context, of_agent
+from injector.tls import client_context, of_agent
+from tests.certificates import certificates, needs_openssl
 from tests.in_lab import in_lab, lab_process
 from tests.injected import ground
 from tests.injection_programs import programs
 
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl, to make certificates")
+pytestmark = needs_openssl
 ADDRESS = f"http://127.0.0.1:{AGENT_PORT}"
 
 
@@ -25,24 +25,6 @@ ADDRESS = f"http://127.0.0.1:{AGENT_PORT}"
 def in_one_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with lab_process(tmp_path_factory.mktemp("lab")):
         yield
-
-
-def openssl(*words: str) -> None:
-    subprocess.run(["openssl", *words], check=True, capture_output=True)
-
-
-def certificates(folder: Path, *, name: str = AGENT) -> Path:
-    """A folder with an authority of its own, and a certificate of that name by it."""
-    folder.mkdir()
-    key, asked, made, authority = (str(folder / one) for one in ("tls.key", "asked", "tls.crt", "ca.crt"))
-    authority_key, more = str(folder / "ca.key"), folder / "more"
-    more.write_text(f"subjectAltName=DNS:{name}")
-    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl(*new, "-x509", "-keyout", authority_key, "-out", authority, "-subj", "/CN=authority", "-days", "1")
-    openssl(*new, "-keyout", key, "-out", asked, "-subj", f"/CN={name}")
-    signed = ("-CA", authority, "-CAkey", authority_key, "-CAcreateserial", "-days", "1", "-extfile", str(more))
-    openssl("x509", "-req", "-in", asked, "-out", made, *signed)
-    return folder
 
 
 @in_lab

@@ -14,6 +14,7 @@ import pytest
 
 from injector.api_service.service import GRACE
 from support.waiting import eventually
+from tests.certificates import certificates, needs_openssl
 from tests.injected_cluster import (
     ALLOWED,
     HOME,
@@ -39,6 +40,16 @@ LINES = {
 }
 RIGHTS = [("namespaces", "get"), ("namespaces", "list"), ("nodes", "list"), ("pods", "list")]
 AGENTS = "app.kubernetes.io/name=gpu-fault-injector"
+
+TLS_FILES = ("tls.crt", "tls.key", "ca.crt")
+UNKNOWN = """
+import socket, ssl, sys
+trusting = ssl._create_unverified_context()
+agent = trusting.wrap_socket(socket.create_connection((sys.argv[1], 8081), timeout=5))
+agent.sendall(b"GET /health HTTP/1.1\\r\\nHost: agent\\r\\n\\r\\n")
+print(agent.recv(100))
+"""
+"""Asks an agent over TLS, and shows no certificate."""
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +261,25 @@ def test_a_right_that_is_missing_is_named(service: Installed, resource: str, ver
 def set_rules(rules: list[dict[str, object]]) -> None:
     patch = json.dumps([{"op": "replace", "path": "/rules", "value": rules}])
     kubectl("patch", "clusterrole", "fault-injection-service", "--type=json", "-p", patch)
+
+
+@needs_openssl
+def test_agents_and_the_service_show_each_other_certificates(
+    service: Installed, pods: dict[str, Pod], tmp_path: Path
+) -> None:
+    files = [f"--from-file={file}" for file in certificates(tmp_path / "tls").iterdir() if file.name in TLS_FILES]
+    made = kubectl(
+        "-n", HOME, "create", "secret", "generic", "fault-injection-tls", *files, "--dry-run=client", "-oyaml"
+    )
+    kubectl("apply", "-f", "-", text=made)
+    service.apply("overlays/mutual-tls")
+    fault = service.done("/process/inject", target_pod="vllm-worker-0", fault_type="PAUSE", duration_seconds=30)
+    assert pods["vllm-worker-0"].process_state() == "T"
+    assert service.recover(fault)["state"] == "RECOVERED"
+    agent = told("-n", HOME, "get", "pods", "-l", AGENTS)["items"][0]["status"]["podIP"]
+    words = ["kubectl", "-n", PODS, "exec", "frontend-0", "--", "python", "-c", UNKNOWN, agent]
+    stranger = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert "certificate required" in stranger.stderr.lower().replace("_", " "), stranger.stdout + stranger.stderr
 
 
 def test_an_xid_is_in_the_log_of_the_nodes_kernel(service: Installed, tmp_path: Path) -> None:

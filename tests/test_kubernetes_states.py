@@ -16,7 +16,7 @@ from tests.test_kubernetes_cluster import CUT_OFF, FakeApiServer, configure, one
 
 PATH = "/api/v1/namespaces/ns/pods"
 LISTS, WATCHES = f"GET {PATH}", f"WATCH {PATH}"
-MANY = 30.0
+LONG = 30.0
 """Seconds for a wait that is to end long before."""
 Answer = tuple[int, Any]
 Await = Callable[..., dict[str, Any]]
@@ -51,7 +51,7 @@ def events(*there: tuple[str, Any] | str) -> Answer:
 def test_pods_are_awaited_by_watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = events(("MODIFIED", pod("a")), ("DELETED", pod("b")), ("MODIFIED", pod("a", running=True)))
     with awaiting(tmp_path, monkeypatch, [pods(pod("a"), pod("b"))], [changes]) as (cluster, server):
-        found = cluster.await_pods("ns", lambda there: container_runs(there.get("a")), within=MANY)
+        found = cluster.await_pods("ns", lambda there: container_runs(there.get("a")), within=LONG)
     assert list(found) == ["a"]
     assert server.asked == [LISTS, WATCHES], "it is watched, not asked again and again"
 
@@ -65,7 +65,7 @@ def test_a_watch_that_ends_early_is_taken_up_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: Answer
 ) -> None:
     with awaiting(tmp_path, monkeypatch, [pods()], [end, events(("ADDED", pod("late")))]) as (cluster, server):
-        found = cluster.await_pods("ns", bool, within=MANY)
+        found = cluster.await_pods("ns", bool, within=LONG)
     assert list(found) == ["late"]
     assert server.asked == [LISTS, WATCHES] * 2
 
@@ -73,7 +73,7 @@ def test_a_watch_that_ends_early_is_taken_up_again(
 def test_what_went_while_nobody_watched_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lists = [pods(pod("a"), pod("b")), pods(pod("b"))]
     with awaiting(tmp_path, monkeypatch, lists, [events()]) as (cluster, _):
-        assert list(cluster.await_pods("ns", lambda there: "a" not in there, within=MANY)) == ["b"]
+        assert list(cluster.await_pods("ns", lambda there: "a" not in there, within=LONG)) == ["b"]
 
 
 def test_who_is_there_when_the_time_is_up_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_a_watch_that_is_refused_is_an_error(tmp_path: Path, monkeypatch: pytest
         awaiting(tmp_path, monkeypatch, [pods()], [refused(said)]) as (cluster, _),
         pytest.raises(DeploymentError, match="may not watch pods in") as told,
     ):
-        cluster.await_pods("ns", bool, within=MANY)
+        cluster.await_pods("ns", bool, within=LONG)
     one_sentence(told.value)
 
 
@@ -104,5 +104,5 @@ def test_a_server_that_went_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
         awaiting(tmp_path, monkeypatch, [pods(), gone], [events(CUT_OFF)]) as (cluster, _),
         pytest.raises(DeploymentError, match="of the context mine does not answer") as told,
     ):
-        cluster.await_pods("ns", bool, within=MANY)
+        cluster.await_pods("ns", bool, within=LONG)
     one_sentence(told.value)

@@ -6,33 +6,47 @@ from collections.abc import Mapping, Sequence
 
 from support.deployment import Component, Deployment, Target
 from support.errors import FaultError, UsageError
-from support.faults import Fault, Stage, refuse_unknown
-from support.waiting import eventually
+from support.faults import Fault, Stage, refuse_unknown, whole_number
+from support.waiting import consistently, eventually
 
 ENDS_WITHIN = 60.0
 """Seconds that a component may take to end when it is asked to; it drains first."""
 
 
 class RollingRestart(Fault):
-    """Each component in turn is asked to end, has ended, is started again, and serves, before the next one."""
+    """Each component in turn is asked to end, has ended, is started again, and serves, before the next one.
+
+    parameters: min_ready_seconds (how long it has served before the next one; 0 if left out; as in Kubernetes).
+    """
 
     kinds = ("rolling_restart",)
     name = "restarted one by one"
 
-    def __init__(self, deployment: Deployment, components: Sequence[Component], dynamo: str | None = None) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        components: Sequence[Component],
+        dynamo: str | None = None,
+        *,
+        min_ready_seconds: int = 0,
+    ) -> None:
         self.victim = ", ".join(component.name for component in components)
         self._deployment = deployment
         self._components = components
         self._dynamo = dynamo
+        self._min_ready_seconds = min_ready_seconds
         self._was: dict[str, int] = {}
 
     @classmethod
     def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
-        refuse_unknown(cls.kinds[0], parameters)
-        return [cls(stage.deployment, victims)]
+        refuse_unknown(cls.kinds[0], parameters, "min_ready_seconds")
+        served = whole_number(cls.kinds[0], "min_ready_seconds", parameters.get("min_ready_seconds", "0"))
+        return [cls(stage.deployment, victims, min_ready_seconds=served)]
 
     def inject(self) -> None:
         for component in self._components:
+            if self._was:
+                self._let_serve()
             self._was[component.name] = component.pid
             component.terminate()
             eventually(
@@ -43,6 +57,16 @@ class RollingRestart(Fault):
             )
             component.restart(dynamo=self._dynamo)
             self._deployment.ready()
+
+    def _let_serve(self) -> None:
+        try:
+            consistently(
+                lambda: all(one.running for one in self._components),
+                during=self._min_ready_seconds,
+                describe=f"{self.victim} are up",
+            )
+        except AssertionError as gone:
+            raise FaultError(str(gone)) from gone
 
     def verify(self) -> str:
         same = [one.name for one in self._components if one.pid == self._was[one.name]]
