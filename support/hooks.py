@@ -21,7 +21,7 @@ from support import tags
 from support.deployment import Target
 from support.errors import LeftOut, SpecsError, Unavailable, UsageError
 from support.evidence import slug
-from support.known_defects import expect_known_defects
+from support.known_defects import expect_known_defects, keep_for_judges
 from support.local import lab
 from support.local.scratch import insist_on_room
 from support.parts import NOTHING, Part
@@ -160,6 +160,7 @@ def after_step(context: Context, step: Step) -> None:
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
+    keep_for_judges(scenario, context.world.folder)
     context.world.finish(passed=all(step.status is Status.passed for step in scenario.all_steps))
 
 

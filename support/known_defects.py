@@ -1,14 +1,17 @@
 """Known defects of Dynamo: specified as promised, expected to fail, and missed when they pass.
 
-A scenario tagged `@known_defect` says why at the end of its description, after "Known defect:".
+A scenario tagged `@known_defect` says why at the end of its description, after "Known defect:". One that may meet a
+defect by chance (`support.chance_defects`) may fail because of that, and may pass.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from behave.model_type import Status
 
+from support import chance_defects
 from support.errors import UsageError
 from support.report.scenario_runs import Runner, Scenario, run_of
 
@@ -18,7 +21,7 @@ GONE = "The defect is gone"
 
 
 def expect_known_defects(feature: Any) -> None:
-    """Turn the verdicts of the feature's `@known_defect` scenarios; for the before_feature hook.
+    """Turn the verdicts of the feature's scenarios with known defects; for the before_feature hook.
 
     One that breaks its promise, which is its last step, gets behave's status `xfailed` and does not fail the run. One
     that fails before, or keeps it, fails. One that ends in an error (the environment, a fault, a hook) stays an error:
@@ -29,6 +32,13 @@ def expect_known_defects(feature: Any) -> None:
         if is_known_defect(scenario):
             reason_of(scenario)
             run_of(scenario).judge(_judge)
+        elif chance_defects.TAGS & set(scenario.effective_tags):
+            run_of(scenario).judge(_judge_by_chance)
+
+
+def keep_for_judges(scenario: Scenario, evidence: Path) -> None:
+    """Say where the evidence of a scenario is that has run."""
+    scenario.evidence = evidence
 
 
 def is_known_defect(scenario: Scenario) -> bool:
@@ -38,6 +48,8 @@ def is_known_defect(scenario: Scenario) -> bool:
 
 def reason_of(scenario: Scenario) -> str:
     """Why the scenario is expected to fail; UsageError when it does not say."""
+    if defect := getattr(scenario, "met_by_chance", None):
+        return str(defect.what)
     _, mark, reason = "\n".join(scenario.description).partition(MARK)
     if mark and reason.strip():
         return " ".join(reason.split())
@@ -57,6 +69,15 @@ def _judge(scenario: Scenario, runner: Runner) -> bool:
         scenario.error_message = message
         scenario.set_status(Status.failed)
         return True
+    return bool(scenario.status.has_failed())
+
+
+def _judge_by_chance(scenario: Scenario, runner: Runner) -> bool:
+    evidence = getattr(scenario, "evidence", None)
+    if scenario.status is Status.failed and evidence:
+        scenario.met_by_chance = chance_defects.met(scenario.effective_tags, evidence)
+        if scenario.met_by_chance:
+            _expected(scenario, runner)
     return bool(scenario.status.has_failed())
 
 

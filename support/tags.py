@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from cucumber_tag_expressions import TagExpressionError, parse
 
+from support.chance_defects import TAGS as CHANCE_TAGS
 from support.errors import UsageError
 from support.settings import TARGETS
 from support.spec import ENGINES
@@ -18,7 +19,7 @@ FAMILIES: Mapping[str, frozenset[str]] = {
     "backend": frozenset({"vllm", "sglang", "trtllm"}),
     "cost": frozenset({"smoke", "slow", "serial"}),
     "plane": frozenset({"nats"}),
-    "state": frozenset({"known_defect", "wip"}),
+    "state": frozenset({"known_defect", "wip"}) | CHANCE_TAGS,
     "needs": frozenset(
         {
             "gpu",

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from behave.parser import parse_feature
 
+from support.chance_defects import CHANCE_DEFECTS, PREFIX, met
 from support.errors import UsageError
 from support.known_defects import expect_known_defects, reason_of
 from tests.report_fixtures.project import run_project
@@ -87,6 +88,38 @@ def test_a_reason_may_take_several_lines() -> None:
     text = "Feature: F\n  @known_defect\n  Scenario: S\n    Known defect: it does\n    this.\n\n    Given it\n"
     (scenario,) = parse_feature(text).walk_scenarios()
     assert reason_of(scenario) == "it does this."
+
+
+def test_a_defect_that_is_met_by_chance_does_not_fail_the_run_nor_one_that_is_not(tmp_path: Path) -> None:
+    project = run_project(tmp_path, "features/chance.feature", "-t", "not (@unmet or @errs)")
+    assert project.status == 0, project.output
+    assert project.results["A defect is not met"]["status"] == "passed"
+    assert project.results["A defect is met by chance"]["status"] == "skipped"
+    assert project.message("A defect is met by chance") == (
+        f"Known defect of Dynamo, as expected: {CHANCE_DEFECTS['lost_lease'].what}"
+        " | lost tokens 3-4; the stream ended after 240 ms without a finish reason"
+    )
+    assert project.line("A defect is met by chance").startswith("    known defect")
+
+
+@pytest.mark.parametrize(("which", "status"), [("@unmet", "failed"), ("@errs", "broken")])
+def test_what_has_another_cause_is_not_excused_by_chance(tmp_path: Path, which: str, status: str) -> None:
+    project = run_project(tmp_path, "features/chance.feature", "-t", which)
+    assert project.status == 1
+    assert [result["status"] for result in project.results.values() if result["status"] != "skipped"] == [status]
+
+
+def test_what_dynamo_writes_tells_of_it(tmp_path: Path) -> None:
+    line = (
+        "2026-11-28T01:45:21.943438Z ERROR dynamo_runtime::transports::etcd::lease: Unable to maintain lease. Check "
+        "etcd server status error=Unable to reconnect to ETCD cluster: deadline exceeded"
+    )
+    tag, defect = f"{PREFIX}lost_lease", CHANCE_DEFECTS["lost_lease"]
+    (tmp_path / "frontend-0.log").write_text(f"something\n{line}\n")
+    assert met([tag], tmp_path) is defect
+    assert met(["etcd_ha"], tmp_path) is None, "only where the scenario says so"
+    (tmp_path / "frontend-0.log").rename(tmp_path / "vllm-worker-0.log")
+    assert met([tag], tmp_path) is None, "only of a frontend"
 
 
 OUTLINE = """

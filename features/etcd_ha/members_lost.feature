@@ -1,9 +1,11 @@
-@etcd_ha
+@etcd_ha @known_defect_by_chance.lost_lease
 Feature: Dynamo serves on when etcd loses a member
   Dynamo keeps in etcd who serves what. Three etcd members are there so that one may be lost: killed, frozen, replaced,
   or restarted for an upgrade. Whoever asks Dynamo for an answer must not notice any of it.
 
-  Every load is 10 requests a second, and is compared with itself before anything happens.
+  Every load is 10 requests a second, and is compared with itself before anything happens. In Dynamo 1.4.2 all that a
+  frontend has to take up again when it has lost a member waits in one line; where its lease comes last there, it ends.
+  That is a matter of chance, and told when it is met.
 
   Rule: Whichever single member etcd loses, no request is lost, and another member leads within 5 seconds
 
@@ -92,8 +94,6 @@ Feature: Dynamo serves on when etcd loses a member
       And the list of those who serve is right all the time
 
   Rule: Planned work on etcd costs nobody anything
-    Members that follow each other faster may cost a frontend: all that it has to take up again waits in one line in
-    Dynamo 1.4.2, and when its lease comes last there, it ends.
 
     @vllm
     Scenario: The etcd members are restarted one by one

@@ -1,0 +1,18 @@
+@migration @known_defect_by_chance.lost_lease
+Feature: A known defect that is met by chance
+
+  @met
+  Scenario: A defect is met by chance
+    Then it lost tokens 3 to 4
+    And all is well
+
+  Scenario: A defect is not met
+    Then all is well
+
+  @unmet
+  Scenario: Something else is broken, without a trace
+    Then it lost tokens 3 to 4
+
+  @met @errs
+  Scenario: A defect is met, and nothing can be judged
+    When the fault does not happen
