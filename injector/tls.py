@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 AGENT = "gpu-fault-injector"
-_FILES = ("tls.crt", "tls.key", "ca.crt")
+FILES = ("tls.crt", "tls.key", "ca.crt")
 
 
 def of_agent(folder: Path) -> dict[str, Any]:
@@ -38,8 +38,8 @@ def client_context(folder: Path) -> ssl.SSLContext:
 
 
 def _insisted(folder: Path) -> tuple[Path, Path, Path]:
-    missing = [name for name in _FILES if not (folder / name).is_file()]
+    missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        raise ValueError(f"{folder} has no {' and no '.join(missing)}: it needs {', '.join(_FILES)}")
-    certificate, key, authority = (folder / name for name in _FILES)
+        raise ValueError(f"{folder} has no {' and no '.join(missing)}: it needs {', '.join(FILES)}")
+    certificate, key, authority = (folder / name for name in FILES)
     return certificate, key, authority

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
 from support.deployment import Component
 from support.errors import NotWithin, UsageError
 from support.report.timeline import FaultMark
-from support.spec import GENERATING
+from support.spec import GENERATING, Role
 from support.waiting import consistently, eventually
 from support.world import World
 
@@ -44,7 +44,7 @@ def expect_agreement(world: World, *, within: float) -> None:
 def expect_whole(world: World) -> None:
     """Every frontend and worker is the process that was started, also when a lease has run out since the last fault,
     and each frontend routes to every worker."""
-    _expect_standing(world, _parts(world))
+    _expect_standing(world, "frontend", *GENERATING)
 
     def nothing_lacks() -> bool:
         lacking = world.deployment.lacking()
@@ -56,7 +56,7 @@ def expect_whole(world: World) -> None:
 
 def expect_standing_workers(world: World) -> None:
     """Every worker is the process that was started, also when a lease has run out since the last fault."""
-    _expect_standing(world, {name: part for name, part in _parts(world).items() if part.role in GENERATING})
+    _expect_standing(world, *GENERATING)
 
 
 def expect_reasons(world: World) -> None:
@@ -94,7 +94,7 @@ def go_on_until_served(world: World, *, within: float) -> None:
     now = time.monotonic()
     ended = _last_healed(world).ended_at or now
     if world.deployment.spec.restart == "always":
-        world.load.last(max(ended + OUTLIVES - now, 0.0))
+        world.load.last(_left_of_leases(ended))
         now = time.monotonic()
     world.recovered(within=max(within - (now - ended), 0.0), since=now)
 
@@ -141,8 +141,12 @@ def _outlive(world: World, probe: Callable[[], bool]) -> None:
     if world.under_load:
         world.loaded()
     over = max((mark.ended_at or mark.began_at for mark in world.journal.marks), default=time.monotonic())
-    left = max(over + OUTLIVES - time.monotonic(), 0.0)
-    consistently(probe, during=left, describe="the frontend and every worker are there")
+    consistently(probe, during=_left_of_leases(over), describe="the frontend and every worker are there")
+
+
+def _left_of_leases(over: float) -> float:
+    """Seconds until whoever lost a lease by a fault that was over then (CLOCK_MONOTONIC) has noticed."""
+    return max(over + OUTLIVES - time.monotonic(), 0.0)
 
 
 def _listed(world: World) -> int | None:
@@ -151,9 +155,11 @@ def _listed(world: World) -> int | None:
     return None
 
 
-def _expect_standing(world: World, parts: Mapping[str, Component]) -> None:
+def _expect_standing(world: World, *roles: Role) -> None:
+    names = {one.name for one in world.deployment.of_role(*roles)}
+
     def stands() -> bool:
-        gone = {name: what for name, what in world.deployment.casualties().items() if name in parts}
+        gone = {name: what for name, what in world.deployment.casualties().items() if name in names}
         world.explained |= set(gone)
         assert not gone, "; ".join(f"{name} {what}" for name, what in gone.items())
         return True

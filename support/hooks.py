@@ -21,12 +21,13 @@ from support import tags
 from support.deployment import Target
 from support.errors import LeftOut, SpecsError, Unavailable, UsageError
 from support.evidence import slug
-from support.known_defects import expect_known_defects, keep_for_judges
+from support.known_defects import expect_known_defects
 from support.local import lab
 from support.local.scratch import insist_on_room
 from support.parts import NOTHING, Part
 from support.report.allure_results import ReportFormatter
 from support.report.html import build, write_environment
+from support.report.scenario_runs import run_of
 from support.report.summary_page import write_summary
 from support.settings import Settings, guide_environment
 from support.setup.programs import add_system_programs_to_path
@@ -160,7 +161,7 @@ def after_step(context: Context, step: Step) -> None:
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
-    keep_for_judges(scenario, context.world.folder)
+    run_of(scenario).evidence = context.world.folder
     context.world.finish(passed=all(step.status is Status.passed for step in scenario.all_steps))
 
 

@@ -6,7 +6,6 @@ defect by chance (`support.chance_defects`) may fail because of that, and may pa
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from behave.model_type import Status
@@ -36,11 +35,6 @@ def expect_known_defects(feature: Any) -> None:
             run_of(scenario).judge(_judge_by_chance)
 
 
-def keep_for_judges(scenario: Scenario, evidence: Path) -> None:
-    """Say where the evidence of a scenario is that has run."""
-    scenario.evidence = evidence
-
-
 def is_known_defect(scenario: Scenario) -> bool:
     """Tagged as one, by itself, its examples, rule or feature."""
     return TAG in scenario.effective_tags
@@ -48,8 +42,8 @@ def is_known_defect(scenario: Scenario) -> bool:
 
 def reason_of(scenario: Scenario) -> str:
     """Why the scenario is expected to fail; UsageError when it does not say."""
-    if defect := getattr(scenario, "met_by_chance", None):
-        return str(defect.what)
+    if excuse := run_of(scenario).excuse:
+        return excuse
     _, mark, reason = "\n".join(scenario.description).partition(MARK)
     if mark and reason.strip():
         return " ".join(reason.split())
@@ -73,11 +67,11 @@ def _judge(scenario: Scenario, runner: Runner) -> bool:
 
 
 def _judge_by_chance(scenario: Scenario, runner: Runner) -> bool:
-    evidence = getattr(scenario, "evidence", None)
-    if scenario.status is Status.failed and evidence:
-        scenario.met_by_chance = chance_defects.met(scenario.effective_tags, evidence)
-        if scenario.met_by_chance:
-            _expected(scenario, runner)
+    run = run_of(scenario)
+    seen = run.evidence if scenario.status is Status.failed else None
+    if seen and (defect := chance_defects.met(scenario.effective_tags, seen)):
+        run.excuse = defect.what
+        _expected(scenario, runner)
     return bool(scenario.status.has_failed())
 
 

@@ -36,12 +36,19 @@ def narrate_to(narrator: Narrator) -> Callable[[], None]:
     return lambda: _narrators.remove(narrator)
 
 
-def consistently(probe: Callable[[], bool], *, during: float, describe: str, interval: float = 0.05) -> None:
-    """Call `probe` for `during` seconds (scaled); AssertionError as soon as it answers something false."""
+def consistently(
+    probe: Callable[[], bool],
+    *,
+    during: float,
+    describe: str,
+    interval: float = 0.05,
+    error: type[Exception] = AssertionError,
+) -> None:
+    """Call `probe` for `during` seconds (scaled); the error as soon as it answers something false."""
     deadline = time.monotonic() + scaled(during)
     while time.monotonic() < deadline:
         if not probe():
-            raise AssertionError(f"{describe}: not any more")
+            raise error(f"{describe}: not any more")
         _never.wait(interval)
 
 

@@ -62,6 +62,16 @@ def told(*words: str) -> Any:
     return json.loads(kubectl(*words, "-o", "json"))
 
 
+def node_names() -> list[str]:
+    return [node["metadata"]["name"] for node in told("get", "nodes")["items"]]
+
+
+def keep_secret(name: str, *contents: str) -> None:
+    """Beside the service, in the place of one of that name. contents: as `kubectl create secret generic` takes them."""
+    made = kubectl("-n", HOME, "create", "secret", "generic", name, *contents, "--dry-run=client", "-o", "yaml")
+    kubectl("apply", "-f", "-", text=made)
+
+
 class Installed:
     """As docs/injection.md says."""
 
@@ -81,9 +91,7 @@ class Installed:
         kustomization = {"resources": [f"deploy/{what}"], "images": images}
         (self._folder / "kustomization.yaml").write_text(json.dumps(kustomization))
         kubectl("apply", "-k", str(self._folder))
-        secret = ("create", "secret", "generic", "fault-injection-tokens", "--dry-run=client", "-o", "yaml")
-        made = kubectl("-n", HOME, *secret, f"--from-literal=api={TOKEN}", f"--from-literal=agents={TOKEN}-too")
-        kubectl("apply", "-f", "-", text=made)
+        keep_secret("fault-injection-tokens", f"--from-literal=api={TOKEN}", f"--from-literal=agents={TOKEN}-too")
         self.settle()
 
     def settle(self) -> None:

@@ -15,17 +15,15 @@ from typing import Any
 
 import pytest
 
+from support.kubernetes_target.cluster import Cluster
+from support.kubernetes_target.deployment import KubernetesDeployment
+from support.kubernetes_target.target import KubernetesTarget
 from support.settings import Settings
 from support.spec import DeploymentSpec
 
 IMAGE = os.environ.get("DYNAMO_FAULT_SPECS_TEST_IMAGE", "")
 if not IMAGE or "KUBECONFIG" not in os.environ:
     pytest.skip("needs a cluster: KUBECONFIG, and DYNAMO_FAULT_SPECS_TEST_IMAGE", allow_module_level=True)
-
-# Only where there is a cluster:
-from support.kubernetes_target.cluster import Cluster  # noqa: E402
-from support.kubernetes_target.deployment import KubernetesDeployment  # noqa: E402
-from support.kubernetes_target.target import KubernetesTarget  # noqa: E402
 
 PREFIX = "specs-tests"
 SETTINGS = Settings(target="kubernetes", image=IMAGE, namespace=PREFIX)

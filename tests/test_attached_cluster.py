@@ -20,7 +20,7 @@ from support.matchers import complete_answer
 from support.phrases import Ask
 from support.settings import ROOT, Settings
 from support.spec import DeploymentSpec
-from tests.injected_cluster import installed, opted_in, told
+from tests.injected_cluster import installed, node_names, opted_in
 from tests.on_cluster import IMAGE, PREFIX
 from tests.somebodys import manifests
 
@@ -51,8 +51,7 @@ def theirs(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def injection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    nodes = [node["metadata"]["name"] for node in told("get", "nodes")["items"]]
-    with opted_in(nodes), installed(tmp_path_factory.mktemp("install")):
+    with opted_in(node_names()), installed(tmp_path_factory.mktemp("install")):
         yield
 
 

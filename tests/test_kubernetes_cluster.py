@@ -35,8 +35,9 @@ class FakeApiServer(HttpServer):
     async def answer(self, exchange: Exchange) -> None:
         path, _, query = exchange.target.partition("?")
         verb = "WATCH" if "watch=true" in query.lower() else exchange.method
-        self.asked.append(f"{verb} {path}")
-        status, body = self.said(f"{verb} {path}") or (404, {"message": f"{path} not found"})
+        question = f"{verb} {path}"
+        self.asked.append(question)
+        status, body = self.said(question) or (404, {"message": f"{path} not found"})
         await exchange.start(status, "application/json")
         for event in body if isinstance(body, list) else [body]:
             if event is CUT_OFF:

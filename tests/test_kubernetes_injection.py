@@ -13,6 +13,8 @@ from uuid import uuid4
 import pytest
 
 from injector.api_service.service import GRACE
+from injector.places import AGENT_PORT
+from injector.tls import FILES
 from support.waiting import eventually
 from tests.certificates import certificates, needs_openssl
 from tests.injected_cluster import (
@@ -24,7 +26,9 @@ from tests.injected_cluster import (
     Installed,
     Pod,
     installed,
+    keep_secret,
     kubectl,
+    node_names,
     some_pods,
     told,
     wait_for_agents,
@@ -40,12 +44,10 @@ LINES = {
 }
 RIGHTS = [("namespaces", "get"), ("namespaces", "list"), ("nodes", "list"), ("pods", "list")]
 AGENTS = "app.kubernetes.io/name=gpu-fault-injector"
-
-TLS_FILES = ("tls.crt", "tls.key", "ca.crt")
 UNKNOWN = """
 import socket, ssl, sys
 trusting = ssl._create_unverified_context()
-agent = trusting.wrap_socket(socket.create_connection((sys.argv[1], 8081), timeout=5))
+agent = trusting.wrap_socket(socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5))
 agent.sendall(b"GET /health HTTP/1.1\\r\\nHost: agent\\r\\n\\r\\n")
 try:
     print(agent.recv(100))
@@ -57,7 +59,7 @@ except ssl.SSLError as refused:
 
 @pytest.fixture(scope="module")
 def nodes() -> tuple[str, str]:
-    found = [node["metadata"]["name"] for node in told("get", "nodes")["items"]]
+    found = node_names()
     if len(found) < 2:
         pytest.skip(f"needs a cluster with two nodes: it has {len(found)}")
     return found[0], found[1]
@@ -270,17 +272,14 @@ def set_rules(rules: list[dict[str, object]]) -> None:
 def test_agents_and_the_service_show_each_other_certificates(
     service: Installed, pods: dict[str, Pod], tmp_path: Path
 ) -> None:
-    files = [f"--from-file={file}" for file in certificates(tmp_path / "tls").iterdir() if file.name in TLS_FILES]
-    made = kubectl(
-        "-n", HOME, "create", "secret", "generic", "fault-injection-tls", *files, "--dry-run=client", "-oyaml"
-    )
-    kubectl("apply", "-f", "-", text=made)
+    shown = certificates(tmp_path / "tls")
+    keep_secret("fault-injection-tls", *(f"--from-file={shown / name}" for name in FILES))
     service.apply("overlays/mutual-tls")
     fault = service.done("/process/inject", target_pod="vllm-worker-0", fault_type="PAUSE", duration_seconds=30)
     assert pods["vllm-worker-0"].process_state() == "T"
     assert service.recover(fault)["state"] == "RECOVERED"
     agent = told("-n", HOME, "get", "pods", "-l", AGENTS)["items"][0]["status"]["podIP"]
-    words = ["kubectl", "-n", PODS, "exec", "frontend-0", "--", "python", "-c", UNKNOWN, agent]
+    words = ["kubectl", "-n", PODS, "exec", "frontend-0", "--", "python", "-c", UNKNOWN, agent, str(AGENT_PORT)]
     stranger = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert stranger.stdout.startswith("b''"), stranger.stdout + stranger.stderr
 

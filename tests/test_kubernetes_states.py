@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ LISTS, WATCHES = f"GET {PATH}", f"WATCH {PATH}"
 LONG = 30.0
 """Seconds for a wait that is to end long before."""
 Answer = tuple[int, Any]
-Await = Callable[..., dict[str, Any]]
 
 
 class InTurn(FakeApiServer):

@@ -45,7 +45,7 @@ def test_each_has_served_before_the_next_one(monkeypatch: pytest.MonkeyPatch) ->
     parts = [Restarted(f"etcd-{n}") for n in range(3)]
     waits: list[tuple[float, list[int]]] = []
 
-    def wait(probe: Callable[[], bool], *, during: float, describe: str) -> None:
+    def wait(probe: Callable[[], bool], *, during: float, describe: str, error: type[Exception]) -> None:
         assert probe(), describe
         waits.append((during, [one.pid for one in parts]))
 

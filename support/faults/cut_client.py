@@ -27,10 +27,12 @@ class CutClient(Fault):
     def verify(self) -> str:
         if not self._client.cut_off:
             raise FaultError(f"the link of the {self.victim} was cut and is still up")
-        try:
-            consistently(self._silent, during=0.3, describe=f"nothing reaches the {self.victim}")
-        except AssertionError as heard:
-            raise FaultError(f"the link of the {self.victim} was cut, but {heard}") from heard
+        consistently(
+            self._silent,
+            during=0.3,
+            describe=f"the link of the {self.victim} was cut, but nothing reaches the {self.victim}",
+            error=FaultError,
+        )
         return f"the link of the {self.victim} is down, nothing came after {self._received} tokens"
 
     def _silent(self) -> bool:

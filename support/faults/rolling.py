@@ -59,14 +59,12 @@ class RollingRestart(Fault):
             self._deployment.ready()
 
     def _let_serve(self) -> None:
-        try:
-            consistently(
-                lambda: all(one.running for one in self._components),
-                during=self._min_ready_seconds,
-                describe=f"{self.victim} are up",
-            )
-        except AssertionError as gone:
-            raise FaultError(str(gone)) from gone
+        consistently(
+            lambda: all(one.running for one in self._components),
+            during=self._min_ready_seconds,
+            describe=f"{self.victim} are up",
+            error=FaultError,
+        )
 
     def verify(self) -> str:
         same = [one.name for one in self._components if one.pid == self._was[one.name]]

@@ -41,13 +41,13 @@ def states(listing: Callable[..., Any], *, within: float, **which: Any) -> Itera
             else:
                 there[one.metadata.name] = one
             yield there
-        time.sleep(max(min(_LISTS_AGAIN, until - time.monotonic()), 0))
+        time.sleep(max(min(_LISTS_AGAIN, until - time.monotonic()), 0))  # a backoff: nothing could be awaited instead
 
 
 def _changes(listing: Callable[..., Any], within: float, **which: Any) -> Iterator[tuple[str, Any]]:
     """Until the time is up, or the watch ends early."""
     seconds = math.ceil(within)
-    watch: Any = Watch()  # type: ignore[no-untyped-call]
+    watch: Any = Watch()  # type: ignore[no-untyped-call]  # the client has no types
     try:
         for event in watch.stream(listing, timeout_seconds=seconds, _request_timeout=seconds + _SLACK, **which):
             yield event["type"], event["object"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 Scenario = Any
@@ -32,6 +33,10 @@ class ScenarioRun:
         self.has_run = False
         self.left_out = bool(scenario.should_skip)
         """Not selected by its place (`behave some.feature:12`): behave skips such a one before any hook."""
+        self.evidence: Path | None = None
+        """Folder of what it has left, for its judges."""
+        self.excuse = ""
+        """Why it is no wonder that it failed, where a judge has found that."""
         self._run = scenario.run
         self._judges: list[Judge] = []
         self._starts: list[Callable[[ScenarioRun], None]] = []

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from support.errors import DeploymentError
-from support.known_defects import expect_known_defects, keep_for_judges
+from support.known_defects import expect_known_defects
 from support.report.allure_results import ReportFormatter
 from support.report.evidence import attach, attach_file
+from support.report.scenario_runs import run_of
 
 
 def before_all(context: Any) -> None:
@@ -38,7 +39,7 @@ def after_scenario(context: Any, scenario: Any) -> None:
     folder.mkdir(parents=True)
     told = "Unable to maintain lease. Check it error=Unable to reconnect to ETCD cluster: deadline exceeded"
     (folder / "frontend-0.log").write_text(f"serving\n{told}\n" if "met" in scenario.tags else "serving\n")
-    keep_for_judges(scenario, folder)
+    run_of(scenario).evidence = folder
     if "evidence" in scenario.effective_tags:
         path = Path(os.environ["RESULTS"]).with_name("worker.log")
         path.write_text("token 1\n")
