@@ -50,6 +50,8 @@ class Settings:
     """Where clients reach that one's frontend; None: at its pod."""
     described: Path | None = None
     """A file with what nobody can see of that one (`support.attached_target.found`)."""
+    graph: Path | None = None
+    """A file with a DynamoGraphDeployment, to have one deployment made of it by Dynamo's operator on the cluster."""
     lose_node: str | None = None
     """On a cluster: a shell command that takes the node $NODE away, for scenarios that lose one."""
     return_node: str | None = None
@@ -74,7 +76,9 @@ class Settings:
         for key in userdata:
             if key not in known:
                 raise UsageError(f"unknown setting -D {key}: {near_miss(key, known)}There are {', '.join(known)}")
-        return cls(**{key: _READERS[key](key, value) for key, value in userdata.items()})
+        settings = cls(**{key: _READERS[key](key, value) for key, value in userdata.items()})
+        _insist_on_one_deployment(settings)
+        return settings
 
     def shown(self) -> dict[str, str]:
         """Each setting as text, for the report and `--help`."""
@@ -84,6 +88,17 @@ class Settings:
 def guide_environment() -> dict[str, str]:
     """The testing guide's environment variables that are set."""
     return {name: os.environ[name] for name in ("KUBECONFIG", "DYNAMO_NAMESPACE", "FRONTEND_URL") if name in os.environ}
+
+
+def _insist_on_one_deployment(settings: Settings) -> None:
+    """UsageError for a graph that nobody could deploy, or that would not be what the scenarios run on."""
+    if settings.graph and settings.target != "kubernetes":
+        raise UsageError(f"-D graph={settings.graph} is deployed on a cluster: say -D target=kubernetes as well")
+    if settings.graph and settings.attach:
+        raise UsageError(
+            f"-D graph={settings.graph} has a deployment made, and there is one to attach to in {settings.attach} "
+            "(-D attach, or DYNAMO_NAMESPACE and FRONTEND_URL): choose one of them"
+        )
 
 
 def _text(value: object) -> str:
@@ -175,6 +190,7 @@ _READERS = {
     "attach": _text_of,
     "frontend_url": _url,
     "described": _existing("file", Path.is_file),
+    "graph": _existing("file", Path.is_file),
     **dict.fromkeys(("lose_node", "return_node", "lose_api", "return_api"), _command),
     "etcd": _existing("folder", Path.is_dir),
     "fresh": _flag,

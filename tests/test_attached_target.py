@@ -111,7 +111,7 @@ def test_settings_that_are_not_those_of_the_deployment_are_refused(
 
 
 def test_scenarios_share_the_one_deployment_in_turn() -> None:
-    with pytest.raises(UsageError, match="-j 3: there is one deployment in serving"):
+    with pytest.raises(UsageError, match="-j 3: there is one deployment, serving, for one scenario"):
         run(["-j", "3", "-D", "target=kubernetes", "-D", "attach=serving"])
 
 

@@ -6,7 +6,6 @@ What was done to pods is done as that user: a role that says less than the truth
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with the client, without types
@@ -21,13 +20,10 @@ from support.kubernetes_target.target import KubernetesTarget
 from support.matchers import complete_answer
 from support.phrases import Ask
 from support.waiting import eventually
-from tests.on_cluster import USED, file_of, some_deployment, some_target
+from tests.on_cluster import RBAC, ROLE_KNOWN_WITHIN, some_deployment, some_target, user_with
 
 ACCOUNT = "specs-tests-suite"
-KNOWN_WITHIN = 30
-"""Seconds until every part of a cluster knows of another role."""
 RULES: list[Manifest] = next(yaml.safe_load_all(ROLE.read_text()))["rules"]
-RBAC = "rbac.authorization.k8s.io"
 
 
 @pytest.fixture(scope="module")
@@ -38,22 +34,9 @@ def cluster() -> Cluster:
 @pytest.fixture(scope="module")
 def suite(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The cluster, as seen by a user who has that role and nothing else."""
-    metadata = {"name": ACCOUNT}
-    binding = {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": metadata,
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": ACCOUNT},
-        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": "default"}],
-    }
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata | {"namespace": "default"}}
-    with ExitStack() as left, pytest.MonkeyPatch.context() as as_user:
-        for manifest in (role(RULES), binding, account):
-            cluster.make(manifest)
-            left.callback(cluster.delete, manifest)
-        as_user.setattr(USED, str(file_of(cluster, ACCOUNT, "default", tmp_path_factory.mktemp("user"))))
+    with user_with(cluster, role(RULES), tmp_path_factory.mktemp("user")):
         seen = Cluster()
-        eventually(lambda: not allowed.missing(seen), within=KNOWN_WITHIN, describe="the role is known")
+        eventually(lambda: not allowed.missing(seen), within=ROLE_KNOWN_WITHIN, describe="the role is known")
         yield seen
 
 
@@ -80,7 +63,7 @@ def test_each_right_that_is_missing_is_named(cluster: Cluster, suite: Cluster, r
     try:
         eventually(
             lambda: allowed.missing(suite) == [right],
-            within=KNOWN_WITHIN,
+            within=ROLE_KNOWN_WITHIN,
             describe=f"{right} is missing",
             last_seen=lambda: str(allowed.missing(suite)),
         )
@@ -96,7 +79,7 @@ def test_each_right_that_is_missing_is_named(cluster: Cluster, suite: Cluster, r
 
 @pytest.fixture(scope="module")
 def target(suite: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesTarget]:
-    eventually(lambda: not allowed.missing(suite), within=KNOWN_WITHIN, describe="the role is known again")
+    eventually(lambda: not allowed.missing(suite), within=ROLE_KNOWN_WITHIN, describe="the role is known again")
     with some_target(tmp_path_factory.mktemp("logs")) as made:
         yield made
 

@@ -45,7 +45,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "timeout_scale": "2.5",
         "log_dir": str(tmp_path / "new"),
     }
-    assert set(given) == {field.name for field in fields(Settings)}
+    assert set(given) == {field.name for field in fields(Settings)} - {"graph"}, "which excludes attach"
     assert Settings.read(given) == Settings(
         target="kubernetes",
         backend="sglang",
@@ -138,6 +138,12 @@ def test_the_report_shows_every_setting() -> None:
     assert set(shown) == {field.name for field in fields(Settings)}
     assert (shown["fresh"], shown["timeout_scale"], shown["backend"], shown["etcd"]) == ("true", "0.5", "vllm", "-")
     assert shown["dynamo"] == DEFAULT_DYNAMO
+
+
+def test_the_readme_tells_of_every_setting() -> None:
+    rows = [row for row in (ROOT / "README.md").read_text().splitlines() if row.startswith("| `")]
+    told = " ".join(row.split("|")[1] for row in rows)
+    assert [one.name for one in fields(Settings) if f"`{one.name}`" not in told] == []
 
 
 def test_the_guides_environment_variables_are_shown_when_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
-import yaml  # type: ignore[import-untyped]  # comes with the kubernetes client, without types
-
 from injector.labels import role_of
+from support.attached_target.yaml_file import documents
 from support.commands import HTTP, SYSTEM
 from support.errors import Unavailable, UsageError
 from support.kubernetes_target.pods import the_main
@@ -127,11 +126,8 @@ def read(file: Path | None) -> dict[str, Any]:
     """What an owner's file says. UsageError, naming the field and what is possible."""
     if file is None:
         return {}
-    try:
-        told = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise UsageError(f"-D described={file} cannot be read: {problem}") from problem
-    if not isinstance(told, dict):
+    told, *others = documents("described", file) or [None]
+    if not isinstance(told, dict) or others:
         raise UsageError(f"-D described={file}: it must be a table of fields and values, such as 'slots: 64'")
     known = [*_DEFAULTS, "model"]
     for name in told:

@@ -18,7 +18,10 @@ from support.kubernetes_target.cluster import PROTECTED, Cluster
 from support.kubernetes_target.lease import LASTS, Lease, heard_of
 from support.settings import Settings
 from support.spec import DeploymentSpec
+from support.waiting import eventually
 
+SERVES_WITHIN = 60.0
+"""Seconds until a frontend knows of a worker: both may have become ready only now."""
 _ANSWERS_WITHIN = 10.0
 _LEASE = "dynamo-fault-specs"
 
@@ -97,8 +100,11 @@ class AttachedTarget(Target):
         try:
             self._deployment.ready()
         finally:
-            self._deployment.close()
-            self._lease.give_back()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._deployment.close()
+        self._lease.give_back()
 
     def _insist_on_settings(self, settings: Settings) -> None:
         """Where a scenario does not say, it means what the run's settings say. Unavailable when that is not there."""
@@ -141,17 +147,28 @@ def _held(cluster: Cluster, namespace: str) -> Lease:
 
 
 def _only_model(url: str) -> str:
-    """The one that the frontend serves. Unavailable when it serves none, or several."""
+    """The one that the frontend serves, as soon as it does. Unavailable when it serves none in time, or several."""
+    models = eventually(
+        lambda: _models(url),
+        within=SERVES_WITHIN,
+        describe=f"the frontend at {url} serves a model",
+        error=Unavailable,
+        interval=0.2,
+    )
+    if len(models) > 1:
+        raise Unavailable(
+            f"the frontend at {url} serves {', '.join(models)}: name the one to ask for as 'model' in the file of "
+            "-D described"
+        )
+    return models[0]
+
+
+def _models(url: str) -> list[str]:
+    """Unavailable when no frontend answers."""
     try:
         told = httpx.get(f"{url}/v1/models", timeout=_ANSWERS_WITHIN, trust_env=False).raise_for_status().json()
-        models = [one["id"] for one in told["data"]]
+        return [str(one["id"]) for one in told["data"]]
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as failure:
         raise Unavailable(
             f"no frontend answers at {url} ({failure!r}): see FRONTEND_URL or -D frontend_url"
         ) from failure
-    if len(models) != 1:
-        has = f"serves {', '.join(models)}" if models else "serves no model yet"
-        raise Unavailable(
-            f"the frontend at {url} {has}: name the one to ask for as 'model' in the file of -D described"
-        )
-    return str(models[0])
