@@ -5,31 +5,39 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from support.deployment import Component
 from support.errors import NotWithin, UsageError
+from support.leases import OUTLIVES, Leases
 from support.report.timeline import FaultMark
 from support.spec import GENERATING, Role
 from support.waiting import consistently, eventually
 from support.world import World
 
+if TYPE_CHECKING:
+    from support.etcd import EtcdCluster
+
 LOST = re.compile(r"Unable to (maintain|create) lease|Internal etcd error|Unable to register service for discovery")
 """What a part of Dynamo logs before it ends because of etcd (1.3.1 to 1.4.2): the first one while it serves, the others
 while it starts."""
 _TAKEN = re.compile(r"^(\S+Z) .*push_handler: request received", re.MULTILINE)
-OUTLIVES = 12.0
-"""Seconds after which a part of Dynamo that lost its lease has noticed: 10 s of the lease, and a little."""
 SETTLED_WITHIN = 5.0
 """Seconds that the frontends' lists may take after the load."""
 
 
+def let_busiest_follow(world: World) -> None:
+    """The etcd member that keeps most leases alive does not lead. One that leads and is cut off knows so in a second;
+    the others then give every lease its full time again, in which whoever leans on it can go elsewhere."""
+    cluster = _etcd(world)
+    cluster.let_another_lead(cluster.busiest())
+
+
 def expect_agreement(world: World, *, within: float) -> None:
     """All etcd members answer, follow one leader, and hold the same data at the same revision."""
-    from support.etcd import EtcdCluster  # gRPC takes 0.1 s, which only its scenarios should cost
-
-    cluster = EtcdCluster(world.deployment)
+    cluster = _etcd(world)
 
     def agree() -> bool:
         difference = cluster.differences()
@@ -89,12 +97,14 @@ def expect_all_ended(world: World, *, within: float) -> None:
 def go_on_until_served(world: World, *, within: float) -> None:
     """Let the load go on until requests are answered as before, at most so long after the last fault was taken back.
 
-    Where what ends is started again, that is judged when a lease has run out since: until then a frontend may end.
+    Where what ends is started again, that is judged when each part has renewed its lease since, or a lease has run out:
+    until then a frontend may end.
     """
     now = time.monotonic()
     ended = _last_healed(world).ended_at or now
     if world.deployment.spec.restart == "always":
-        world.load.last(_left_of_leases(ended))
+        with closing(Leases(world.deployment)) as leases:
+            world.load.last(_left_of_leases(ended), until=leases.renewed)
         now = time.monotonic()
     world.recovered(within=max(within - (now - ended), 0.0), since=now)
 
@@ -136,12 +146,26 @@ def expect_newcomer_unknown(world: World) -> None:
     assert first is None or first >= end, f"{newcomer.name} took a request {end - first:.1f} s before the end"
 
 
+def _etcd(world: World) -> EtcdCluster:
+    from support.etcd import EtcdCluster  # gRPC takes 0.1 s, which only its scenarios should cost
+
+    return EtcdCluster(world.deployment)
+
+
 def _outlive(world: World, probe: Callable[[], bool]) -> None:
-    """The load is over, and the probe holds until whoever lost a lease by the last fault has noticed."""
+    """The load is over, and the probe holds until each part has renewed its lease since the last fault, or has had
+    the time to notice that it lost it."""
     if world.under_load:
         world.loaded()
     over = max((mark.ended_at or mark.began_at for mark in world.journal.marks), default=time.monotonic())
-    consistently(probe, during=_left_of_leases(over), describe="the frontend and every worker are there")
+    with closing(Leases(world.deployment)) as leases:
+        consistently(
+            probe,
+            during=_left_of_leases(over),
+            until=leases.renewed,
+            describe="the frontend and every worker are there",
+            interval=0.2,
+        )
 
 
 def _left_of_leases(over: float) -> float:

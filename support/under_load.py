@@ -25,7 +25,7 @@ from support.load.plan import Fixed, Lengths, LoadPlan
 from support.load.run import LoadRun, Progress
 from support.marks import Fault as FaultInMarks
 from support.marks import Marks, Phase
-from support.results import STEADY_WINDOW, Results
+from support.results import STEADY_WINDOW, Records, Results
 from support.roster import RosterKeeper, serving
 from support.sampling import Sampler, sample
 from support.scenarios import Crossing, Failure, Load, Scenario
@@ -102,10 +102,17 @@ class UnderLoad:
         self._enter("RECOVERY")
         self._do([one for one in failures if one.at_phase == "RECOVERY"])
 
-    def last(self, seconds: float) -> None:
-        """Let the load go on for so long (scaled), or until it is done. DeploymentError when it breaks."""
+    def last(self, seconds: float, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Let the load go on for so long (scaled), or until it is done. DeploymentError when it breaks.
+
+        until: why it need not go on any longer.
+        """
+
+        def over() -> bool:
+            return self._done() or until()
+
         with suppress(NotWithin):
-            eventually(self._done, within=seconds, describe="the load is done", error=NotWithin, interval=0.05)
+            eventually(over, within=seconds, describe="the load is done", error=NotWithin, interval=0.05)
 
     def recovered(self, *, within: float, since: float | None = None) -> None:
         """Let the load go on until it is answered as before the last fault, or for so many seconds after it.
@@ -127,7 +134,7 @@ class UnderLoad:
     def _as_before(self, at: float) -> bool:
         """Of requests that still wait nobody knows how they will end: only what was due before them counts."""
         until = self._load.progress.oldest + self._load.clock_offset
-        return Results(self.folder).recovery(at, until=until).as_before is not None
+        return Records(self.folder).as_before(at, until=until)
 
     def finish(self, *, recovery: float) -> ValidationContext:
         """Go on for `recovery` seconds, end the load, and give what was seen. Called again, it gives the same.
@@ -271,6 +278,7 @@ class UnderLoad:
                 begin=mark.began_at + offset,
                 end=None if mark.ended_at is None else mark.ended_at + offset,
                 evidence=self._journal.evidence.get(f"{mark.target} {mark.name}", ""),
+                slows_clients=mark.slows_clients,
             )
             for mark in self._journal.marks
         ]

@@ -41,14 +41,20 @@ def consistently(
     *,
     during: float,
     describe: str,
+    until: Callable[[], bool] = lambda: False,
     interval: float = 0.05,
     error: type[Exception] = AssertionError,
 ) -> None:
-    """Call `probe` for `during` seconds (scaled); the error as soon as it answers something false."""
+    """Call `probe` for `during` seconds (scaled); the error as soon as it answers something false.
+
+    until: why it need not be looked at any longer; asked after each look.
+    """
     deadline = time.monotonic() + scaled(during)
     while time.monotonic() < deadline:
         if not probe():
             raise error(f"{describe}: not any more")
+        if until():
+            return
         _never.wait(interval)
 
 

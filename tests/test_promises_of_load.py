@@ -10,6 +10,7 @@ import pytest
 
 from support.checkers import BaseChecker, LatencyChecker, SuccessRateChecker, ValidationContext
 from support.errors import FaultError
+from support.marks import Fault
 from support.promises import expect_of_load
 from support.world import World
 from tests.made_records import BEGIN, failed, record
@@ -49,6 +50,14 @@ def test_a_slow_answer_breaks_the_promise(tmp_path: Path) -> None:
 def test_a_client_that_is_late_accuses_nobody_of_slowness(tmp_path: Path) -> None:
     with pytest.raises(FaultError, match=r"too busy to tell .* sent \d+ ms after .* \(-j\).*p99_latency_ms was 500 ms"):
         expect(tmp_path, [record(1, 1.0), sent_late(2, 0.4)], QUICK)
+
+
+def test_unless_it_was_slowed_on_purpose(tmp_path: Path) -> None:
+    records = [record(1, 0.1), sent_late(2, 0.4)]
+    neighbour = Fault(name="eating the CPU", target="busy neighbours", begin=BEGIN + 0.5, slows_clients=True)
+    seen = loaded(tmp_path, records, neighbour)
+    with pytest.raises(AssertionError, match="LatencyChecker: BROKEN: p99_latency_ms was 500 ms"):
+        expect_of_load(cast(World, Loaded(seen)), QUICK)
 
 
 def test_but_it_does_of_what_is_no_matter_of_time(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.results import Recovery, Results
+from support.results import STEADY_WINDOW, Records, Recovery, Results
 from tests.made_records import BEGIN, THREE, failed, folder, left, record
 
 FAULT = BEGIN + 2
@@ -101,3 +101,15 @@ def test_who_is_caught_by_the_next_failure_is_not_held_against_this_one(
     made = [*every(0.1, 100), *(record(500 + i, due + i / 100, 10 - due + 7) for i in range(9))]
     recovered = seen(tmp_path, made, until=BEGIN + 10)
     assert recovered.as_before == (None if as_before is None else pytest.approx(as_before))
+
+
+def test_who_waits_for_it_sees_it_when_the_window_is_over(tmp_path: Path) -> None:
+    made = [failed(i, i * 0.5) if 4 <= i < 9 else record(i, i * 0.5) for i in range(30)]
+    load = folder(tmp_path, made, phases=THREE, fault=2.0)
+    with (load / "records-0000.jsonl").open("a") as written:
+        written.write('{"schema": 1, "load"')  # the client writes the next one just now
+    moments = [FAULT + half / 2 for half in range(24)]
+    seen_then = {at: Records(load).as_before(FAULT, until=at) for at in moments}
+    good_from, takes = BEGIN + 4.5, 0.5
+    assert seen_then == {at: at > good_from + STEADY_WINDOW + takes for at in moments}
+    assert seen_then == {at: Results(load).recovery(FAULT, until=at).as_before is not None for at in moments}

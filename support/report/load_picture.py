@@ -35,6 +35,9 @@ _STYLE: Any = {
     "svg.fonttype": "none",
 }
 
+_MARGINS = {"left": 0.05, "right": 0.985, "top": 0.885, "bottom": 0.12, "hspace": 0.4}
+"""Fixed: to find them from the texts takes longer than to draw the rest."""
+
 
 def load_svg(results: Results, samples: Path | None, *, title: str) -> str:
     """An SVG document, the same for the same records. samples: the file of `support.sampling`, if there is one."""
@@ -47,7 +50,7 @@ def load_svg(results: Results, samples: Path | None, *, title: str) -> str:
     begin = _begin(frame, results.marks)
     with mpl.rc_context(_STYLE):
         figure, axes = pyplot.subplots(
-            4, 1, figsize=(9.6, 7.4), sharex=True, height_ratios=[2, 2, 3, 2], layout="constrained"
+            4, 1, figsize=(9.6, 7.4), sharex=True, height_ratios=[2, 2, 3, 2], gridspec_kw=_MARGINS
         )
         try:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
@@ -119,6 +122,8 @@ def _looks(kind: str, number: int) -> tuple[str, str]:
 
 
 def _latencies(axis: Any, frame: pl.DataFrame, begin: float) -> None:
+    from matplotlib.ticker import LogFormatter
+
     done = _binned(frame.filter(pl.col("outcome") == "completed"), "due", begin)
     looks = {"latency_ms": (_BLUE, "o"), "ttft_ms": (_ORANGE, "s")}
     names = {"latency_ms": "whole answer", "ttft_ms": "first token"}
@@ -130,6 +135,8 @@ def _latencies(axis: Any, frame: pl.DataFrame, begin: float) -> None:
             axis.plot(at, line.get_column(column), dash, color=colour, marker=mark, ms=3, lw=1.2, label=label)
     if done.height:
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(LogFormatter())
+        axis.yaxis.set_minor_formatter(LogFormatter())
         axis.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=4)
     axis.set_title("milliseconds from due, of completed answers")
 

@@ -32,6 +32,8 @@ class FaultMark:
     """When taking it back began: it may have ended at any time from then on. None where nothing was taken back."""
     done_at: float | None = None
     """When doing it was over: it may have begun at any time until then. None for what just happens."""
+    slows_clients: bool = False
+    """See `support.faults.Fault`."""
 
 
 def timeline_svg(

@@ -22,6 +22,8 @@ USUAL = 0.9
 """Nine in ten: the share of answers by which "before" and "slow" are judged."""
 SLACK_MS = 250.0
 """Scaled by the run's timeout_scale, as what answers may take more is."""
+NEEDED = ("due", "end", "status", "leaves_after", "latency_ms", "phase")
+"""Columns of `Records.frame`."""
 _GOOD = pl.col("status") == "completed"
 
 
@@ -40,7 +42,7 @@ class Recovery:
 
 
 def recovery(frame: pl.LazyFrame, at: float, *, until: float | None = None) -> Recovery:
-    """After `at`. frame: as `Results.frame`. until: look only at what was due before, and do not blame this fault for
+    """After `at`. frame: as `Records.frame`. until: look only at what was due before, and do not blame this fault for
     requests that were not slow yet when the next thing happened. Both are on the clock of the records."""
     later = frame.filter(pl.col("due") >= at)
     usual = _usual(frame)

@@ -1,8 +1,9 @@
-"""The results of one load: the whole, each phase, and how it recovered."""
+"""The results of one load: the whole and each phase."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -12,62 +13,22 @@ from typing import Any
 import polars as pl
 
 from support.errors import UsageError
-from support.marks import FILE, Marks
 from support.results.measures import Limits, Measures, Tally, together
-from support.results.read import FLAWS, LATENCY, OUTCOME, TTFT, LoadFolder, flaws, insist, load_frame
-from support.results.recovery import Recovery, recovery
+from support.results.read import FLAWS, LATENCY, TTFT, flaws, insist
+from support.results.records import Records
 from support.results.sent import Turns
 
 BATCH = 50_000
 """Records that are looked at at a time: what makes memory bounded."""
 
 
-class Results:
+class Results(Records):
     """Of one folder. UsageError when its records are broken; zero requests are for the caller to refuse."""
 
     def __init__(self, log_dir: Path, *, limits: Limits | None = None) -> None:
-        self.folder: LoadFolder = load_frame(log_dir)
-        self.marks = Marks.read(log_dir) if (log_dir / FILE).exists() else Marks()
+        super().__init__(log_dir)
         self._limits = limits or Limits()
         self._compute()
-
-    @property
-    def clock_offset(self) -> float:
-        """What makes CLOCK_MONOTONIC the time of the records."""
-        return self.folder.clock_offset
-
-    @property
-    def frame(self) -> pl.LazyFrame:
-        """The records with `phase`, `latency_ms`, `ttft_ms` and `outcome` ("completed", "left", "http 503", ...).
-
-        phase: where [due, end] lies inside one; else the two that it crosses, "STANDARD to OVERFLOW"; "" outside all.
-        """
-        number = self._phase_number()
-        return self.folder.frame.with_columns(
-            LATENCY.alias("latency_ms"),
-            TTFT.alias("ttft_ms"),
-            OUTCOME.alias("outcome"),
-            number.replace_strict(dict(enumerate(self._phase_names())), return_dtype=pl.String).alias("phase"),
-        )
-
-    def _phase_names(self) -> list[str]:
-        """By `_phase_number`."""
-        names = ["", *(phase.name for phase in self.marks.phases)]
-        return [begun if begun == ended else f"{begun} to {ended}" for begun in names for ended in names]
-
-    def _phase_number(self) -> pl.Expr:
-        return self._place("due") * (len(self.marks.phases) + 1) + self._place("end")
-
-    def _place(self, column: str) -> pl.Expr:
-        """0 outside all phases, else 1, 2, ..."""
-        found = pl.lit(0, dtype=pl.UInt8)
-        for index, phase in enumerate(self.marks.phases):
-            # What ended after the last phase was let end then.
-            last = column == "end" and index == len(self.marks.phases) - 1
-            inside = pl.col(column) >= phase.begin
-            number = pl.lit(index + 1, dtype=pl.UInt8)
-            found = pl.when(inside if last else inside & (pl.col(column) < phase.end)).then(number).otherwise(found)
-        return found
 
     def _compute(self) -> None:
         """Everything in one go over the file, in batches: what is kept of them does not grow but for `Turns`."""
@@ -144,15 +105,14 @@ class Results:
 
     @cached_property
     def late_ms(self) -> float:
-        """Milliseconds by which 99 of 100 requests at most left after they were due: the client's own lateness."""
+        """Milliseconds by which 99 of 100 requests at most left after they were due: the client's own lateness.
+
+        Those that were due while a fault slowed the clients on purpose do not count. 0 when there are no others."""
+        slowed = [fault for fault in self.marks.faults if fault.slows_clients]
+        during = (pl.col("due").is_between(fault.begin, fault.end or math.inf) for fault in slowed)
         late = (pl.col("start") - pl.col("due")).quantile(0.99, "linear") * 1000
-        return float(self.folder.frame.select(late).collect(engine="streaming").item() or 0.0)
-
-    # How it recovered.
-
-    def recovery(self, at: float, *, until: float | None = None) -> Recovery:
-        """What became of requests that were due after `at` (and before `until`)."""
-        return recovery(self.frame, at, until=until)
+        others = self.folder.frame.filter(~pl.any_horizontal(pl.lit(False), *during))
+        return float(others.select(late).collect(engine="streaming").item() or 0.0)
 
     def as_dict(self) -> dict[str, Any]:
         """All of it for JSON: the measures of the whole, and below their names those of each phase."""
