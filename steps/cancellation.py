@@ -12,6 +12,7 @@ from support.cancellations import (
     expect_all_free,
     expect_counted_once,
     expect_each_serves,
+    expect_little_generated_for,
     expect_never_begun,
     expect_nothing_generated_for,
     expect_one_outcome_each,
@@ -169,6 +170,11 @@ def one_outcome_each(context: Context) -> None:
 @then("not one token is generated for {name:Client}")
 def nothing_generated(context: Context, name: str) -> None:
     expect_nothing_generated_for(context.world, name)
+
+
+@then("at most {count:d} tokens are generated for {name:Client}")
+def little_generated(context: Context, count: int, name: str) -> None:
+    expect_little_generated_for(context.world, name, count)
 
 
 @then("no worker ever takes up the request of {name:Client}")

@@ -38,6 +38,23 @@ def restarting_deployment_on_etcd(context: Context, backend: Backend, workers: i
     context.world.deploy(backend=backend, workers=workers, migration_limit=3, etcd_members=members, restart="always")
 
 
+@given(
+    "a {backend:Backend} deployment with {frontends:d} frontends, {workers:d} workers and {members:d} etcd members,"
+    " where what ends is started again"
+)
+def restarting_frontends_on_etcd(
+    context: Context, backend: Backend, frontends: int, workers: int, members: int
+) -> None:
+    context.world.deploy(
+        backend=backend,
+        frontends=frontends,
+        workers=workers,
+        migration_limit=3,
+        etcd_members=members,
+        restart="always",
+    )
+
+
 @given("a {backend:Backend} deployment with {frontends:d} frontends, {workers:d} workers and {members:d} etcd member")
 def frontends_on_etcd(context: Context, backend: Backend, frontends: int, workers: int, members: int) -> None:
     context.world.deploy(backend=backend, frontends=frontends, workers=workers, migration_limit=3, etcd_members=members)
@@ -66,6 +83,11 @@ def frontends_by_memory(context: Context, backend: Backend, frontends: int, work
         router_mode="kv",
         request_plane=plane,
     )
+
+
+@given("the etcd member that Dynamo leans on most does not lead")
+def busiest_follows(context: Context) -> None:
+    discovery.let_busiest_follow(context.world)
 
 
 @then("another etcd member leads within {seconds:d} seconds")

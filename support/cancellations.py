@@ -13,10 +13,10 @@ from support.counts import CANCELLATIONS, CANCELLED, REQUESTS, SUCCEEDED, TOKENS
 from support.errors import FaultError, UsageError
 from support.faults.cut_client import CutClient
 from support.phrases import Ask
-from support.promises import expect_count, whole_answer
+from support.promises import STAYS, expect_count, whole_answer
 from support.requests import CancellableRequest
 from support.spec import Role
-from support.waiting import eventually
+from support.waiting import consistently, eventually
 from support.world import World
 
 SHORT = Ask(tokens=5, chat=False, stream=True)
@@ -151,10 +151,25 @@ def expect_one_outcome_each(world: World) -> None:
 
 def expect_nothing_generated_for(world: World, name: str) -> None:
     """The workers have generated what the others received, and not one token more."""
+    expect_count(world, TOKENS, _received_by_others(world, name))
+
+
+def expect_little_generated_for(world: World, name: str, count: int) -> None:
+    """The same, and so many tokens more at most: who has left is known to its worker only when that calls back."""
+    received = _received_by_others(world, name)
+    consistently(
+        lambda: world.counted(TOKENS) <= received + count,
+        during=STAYS,
+        describe=f"at most {count} tokens are generated for the {name}",
+    )
+    world.note(f"tokens generated for the {name}", f"{world.counted(TOKENS) - received:g}")
+
+
+def _received_by_others(world: World, name: str) -> int:
+    """Tokens, when all of them have their answers. UsageError when that one has received any."""
     if world.client(name).record.chunks:
         raise UsageError(f"the {name} has received tokens: nothing can be said of those that it did not")
-    received = sum(len(client.finished().chunks) for other, client in world.clients.items() if other != name)
-    expect_count(world, TOKENS, received)
+    return sum(len(client.finished().chunks) for other, client in world.clients.items() if other != name)
 
 
 def expect_never_begun(world: World, name: str) -> None:

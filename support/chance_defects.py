@@ -1,17 +1,20 @@
-"""Defects of Dynamo that are met by chance: a race that a scenario can lose, and that a log then tells of.
+"""Defects of Dynamo that are met by chance: a race that a scenario can lose, and that logs then tell of.
 
-A scenario that may meet one is tagged `@known_defect_by_chance.NAME`. It fails the run as any other, unless that log
-was written in it: a failure of another cause is never excused.
+A scenario that may meet one is tagged `@known_defect_by_chance.NAME`. It fails the run as any other, unless its logs
+say that it has met it: a broken promise, or the end of a component, that has another cause is never excused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 PREFIX = "known_defect_by_chance."
+_LOST = re.compile(r"Unable to maintain lease\..*Unable to reconnect to ETCD cluster: deadline exceeded")
+_GIVEN_UP = re.compile(r"Unable to maintain lease\.")
+_STARTS, _REGISTERED, _KNOWN = "Initializing NetworkManager", "Registered endpoint", "added model"
 
 
 @dataclass(frozen=True)
@@ -20,31 +23,74 @@ class ChanceDefect:
 
     what: str
     """A sentence without its full stop."""
-    logs: str
-    """Whose log tells of it, as a pattern of file names in a scenario's evidence."""
-    said: re.Pattern[str]
+    met: Callable[[Path], bool]
+    """By the logs in a scenario's evidence."""
+
+
+def met(tags: Collection[str], evidence: Path) -> ChanceDefect | None:
+    """The defect that a scenario with these tags has met."""
+    mine = (defect for name, defect in CHANCE_DEFECTS.items() if PREFIX + name in tags)
+    return next((defect for defect in mine if defect.met(evidence)), None)
+
+
+def _lost_lease(evidence: Path) -> bool:
+    """A frontend or worker said that it has lost its lease for want of a connection."""
+    return _said(_LOST, evidence)
+
+
+def _said(words: re.Pattern[str], evidence: Path) -> bool:
+    """By a frontend or worker."""
+    return any(words.search(_text(log)) for name in ("frontend-*.log", "*-worker-*.log") for log in evidence.glob(name))
+
+
+def _lease_given_up(evidence: Path) -> bool:
+    """The same, for whatever reason."""
+    return _said(_GIVEN_UP, evidence)
+
+
+def _deaf_frontend(evidence: Path) -> bool:
+    """A frontend has known of no model since it started, though a worker that runs has registered one."""
+    started = [_since_its_start(log) for log in evidence.glob("frontend-*.log")]
+    registered = any(_REGISTERED in _since_its_start(log) for log in evidence.glob("*-worker-*.log"))
+    return registered and any(log and _KNOWN not in log for log in started)
+
+
+def _waiting_frontend(evidence: Path) -> bool:
+    """A frontend has begun to end: where it has not ended, it waits for requests."""
+    return any("Runtime shutdown initiated" in _since_its_start(log) for log in evidence.glob("frontend-*.log"))
+
+
+def _since_its_start(log: Path) -> str:
+    """What it has written since it found etcd, when it started last; empty when it never did."""
+    _, started, since = _text(log).rpartition(_STARTS)
+    return since if started else ""
+
+
+def _text(log: Path) -> str:
+    return log.read_text(errors="replace")
 
 
 CHANCE_DEFECTS: Mapping[str, ChanceDefect] = {
     "lost_lease": ChanceDefect(
-        "in Dynamo 1.4.2 all that a frontend has to take up again when it has lost an etcd member waits in one line, "
-        "and where its lease comes last there, it ends",
-        "frontend-*.log",
-        re.compile(r"Unable to maintain lease\..*Unable to reconnect to ETCD cluster: deadline exceeded"),
+        "in Dynamo 1.4.2 all that a frontend or worker has to take up again when it has lost an etcd member waits in "
+        "one line, and where its lease comes last there, it ends",
+        _lost_lease,
+    ),
+    "lease_given_up": ChanceDefect(
+        "in Dynamo 1.4.2 a frontend or worker gives its lease up when the etcd member that it leans on is lost for "
+        "long, with a majority of the others in reach",
+        _lease_given_up,
+    ),
+    "deaf_frontend": ChanceDefect(
+        "in Dynamo 1.4.2 a frontend that starts asks once which models there are, and where it asks an etcd member "
+        "that does not answer at that moment, it knows of none for ever",
+        _deaf_frontend,
+    ),
+    "waiting_frontend": ChanceDefect(
+        "in Dynamo 1.4.2 requests that come when its workers have just stopped, and that nobody answers, keep a "
+        "frontend that has lost etcd from ending",
+        _waiting_frontend,
     ),
 }
 """By the name that a tag gives."""
 TAGS = frozenset(PREFIX + name for name in CHANCE_DEFECTS)
-
-
-def met(tags: Collection[str], evidence: Path) -> ChanceDefect | None:
-    """The defect that a scenario with these tags has met, by the logs in its evidence."""
-    for name, defect in CHANCE_DEFECTS.items():
-        if PREFIX + name in tags and any(_tells(log, defect.said) for log in sorted(evidence.glob(defect.logs))):
-            return defect
-    return None
-
-
-def _tells(log: Path, said: re.Pattern[str]) -> bool:
-    with log.open(errors="replace") as lines:
-        return any(map(said.search, lines))

@@ -92,6 +92,10 @@ _INJECTED: dict[str, tuple[str, Mapping[str, str]]] = {
     **{f"struck by XID {code}": ("xid", {"code": str(code), "effect": "APPLICATION"}) for code in XIDS},
     **{f"separated from {words}": ("network", asked) for words, asked in _SEPARATED.items()},
     **{f"refused by {words}": ("network", {**asked, "action": "REJECT"}) for words, asked in _SEPARATED.items()},
+    "kept from calling the frontend": (
+        "network",
+        {"partition": "CUSTOM", "off": "frontend-0", "action": "REJECT", "direction": "OUT"},
+    ),
 }
 """Done by the injection service; "by a fault of 5 seconds" when it shall end it by itself."""
 _ALL = _DEEDS | _INJECTED

@@ -7,7 +7,7 @@ others; so a minority that has not noticed is seen as such.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,10 +58,8 @@ class EtcdCluster:
 
     def status(self, member: Component) -> Status:
         """ConnectionError when it does not answer."""
-        with _asked(member) as client:
-            told = client.maintenancestub.Status(rpc_pb2.StatusRequest(), ANSWERS_WITHIN)
-        header = told.header
-        return Status(header.member_id, told.version, told.leader, header.raft_term, header.revision, told.dbSize)
+        with closing(Line(member)) as line:
+            return line.status()
 
     def statuses(self) -> dict[Component, Status]:
         """Of the members that answer."""
@@ -147,12 +145,6 @@ class EtcdCluster:
             return f"{', '.join(other)} holds other data at the same revision: etcd's own fault, not Dynamo's"
         return ""
 
-    def remaining(self, lease: int) -> int:
-        """Seconds, whole ones, that a lease has left if it is not renewed; -1 for one that is over. ConnectionError."""
-        with _asked(self.leader()) as client:
-            told = client.leasestub.LeaseTimeToLive(rpc_pb2.LeaseTimeToLiveRequest(ID=lease), ANSWERS_WITHIN)
-        return int(told.TTL)
-
     # What operators do.
 
     def forget(self, name: str) -> None:
@@ -175,6 +167,24 @@ class EtcdCluster:
             return True
 
         eventually(changed, within=CHANGES_WITHIN, describe=f"the etcd cluster does its {what}", error=DeploymentError)
+
+    def let_another_lead(self, than: Component) -> None:
+        """Leadership is handed over where that member has it. DeploymentError when nobody is there to take it, or takes
+        it in time."""
+        if self.leader() is not than:
+            return
+        others = self.followers()
+        if not others:
+            raise DeploymentError(f"no other etcd member than {than.name} answers: nobody else can lead")
+        other = self.status(others[0]).member
+        with _asked(than) as client:
+            client.maintenancestub.MoveLeader(rpc_pb2.MoveLeaderRequest(targetID=other), ANSWERS_WITHIN)
+        eventually(
+            lambda: self.leader() is not than,
+            within=ELECTED_WITHIN,
+            describe=f"another etcd member than {than.name} leads",
+            error=DeploymentError,
+        )
 
     def fill(self, *, piece: int = 1 << 20, most: int = 1 << 28) -> int:
         """Store values until the cluster has no space left. Bytes stored. DeploymentError when there is no end."""
@@ -238,10 +248,8 @@ class EtcdCluster:
 
     def agrees(self, member: Component) -> bool:
         """Whether a member can be read with the consent of a majority: one that cannot gives nobody old news."""
-        with suppress(ConnectionError), _asked(member) as client:
-            client.kvstub.Range(rpc_pb2.RangeRequest(key=b"any"), AGREES_WITHIN)
-            return True
-        return False
+        with closing(Line(member)) as line:
+            return line.agrees()
 
     def touch(self, times: int = 1) -> None:
         """Change a key of our own so often: revisions grow, as they do in a cluster that others use too."""
@@ -252,14 +260,56 @@ class EtcdCluster:
                 )
 
 
+class Line:
+    """To one member, for many questions: a connection is kept as long as it answers, and then made anew."""
+
+    def __init__(self, member: Component) -> None:
+        self._member = member
+        self._client: Any = None
+
+    def status(self) -> Status:
+        """What it says of itself. ConnectionError when it does not answer."""
+        with self.asked() as client:
+            told = client.maintenancestub.Status(rpc_pb2.StatusRequest(), ANSWERS_WITHIN)
+        header = told.header
+        return Status(header.member_id, told.version, told.leader, header.raft_term, header.revision, told.dbSize)
+
+    def agrees(self) -> bool:
+        """Whether it can be read with the consent of a majority."""
+        with suppress(ConnectionError), self.asked() as client:
+            client.kvstub.Range(rpc_pb2.RangeRequest(key=b"any"), AGREES_WITHIN)
+            return True
+        return False
+
+    def left(self, lease: int) -> tuple[int, int]:
+        """The term in which it answers, and the whole seconds that a lease has left if it is not renewed; -1 for one
+        that is over. ConnectionError."""
+        with self.asked() as client:
+            told = client.leasestub.LeaseTimeToLive(rpc_pb2.LeaseTimeToLiveRequest(ID=lease), ANSWERS_WITHIN)
+        return int(told.header.raft_term), int(told.TTL)
+
+    @contextmanager
+    def asked(self) -> Iterator[Any]:
+        """Its client. What gRPC raises becomes a ConnectionError that names the member."""
+        if self._client is None:
+            told = httpx.URL(self._member.metrics_url)  # a member tells its metrics where it answers its clients
+            self._client = Etcd3Client(host=told.host, port=told.port, timeout=ANSWERS_WITHIN)
+        try:
+            yield self._client
+        except grpc.RpcError as failure:
+            self.close()
+            words = f"{failure.code().name}: {failure.details()}"
+            raise ConnectionError(f"{self._member.name} does not answer: {words}") from failure
+
+    def close(self) -> None:
+        """End the connection; the next question makes another one."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
 @contextmanager
 def _asked(member: Component) -> Iterator[Any]:
-    """A client of one member. What gRPC raises becomes a ConnectionError that names the member."""
-    told = httpx.URL(member.metrics_url)  # a member tells its metrics where it answers its clients
-    client = Etcd3Client(host=told.host, port=told.port, timeout=ANSWERS_WITHIN)
-    try:
+    """A client of one member for one question."""
+    with closing(Line(member)) as line, line.asked() as client:
         yield client
-    except grpc.RpcError as failure:
-        raise ConnectionError(f"{member.name} does not answer: {failure.code().name}: {failure.details()}") from failure
-    finally:
-        client.close()

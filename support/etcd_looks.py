@@ -10,10 +10,15 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from support.deployment import Component, Deployment
+from support.deployment import Deployment
+
+if TYPE_CHECKING:
+    from support.etcd import Line
 
 FILE = "etcd.jsonl"
 EVERY = 0.2
@@ -43,15 +48,14 @@ class EtcdKeeper:
 
     def __init__(self, deployment: Deployment, folder: Path, *, clock_offset: float) -> None:
         """clock_offset: seconds to add to CLOCK_MONOTONIC for seconds since the epoch. A single etcd is no cluster."""
-        from support.etcd import EtcdCluster  # gRPC takes 0.1 s, which only its scenarios should cost
+        from support.etcd import EtcdCluster, Line  # gRPC takes 0.1 s, which only its scenarios should cost
 
-        self._cluster = EtcdCluster(deployment)
         self._offset = clock_offset
         self._file = (folder / FILE).open("a")
         self._writing, self._over = threading.Lock(), threading.Event()
         self._threads = [
-            threading.Thread(target=self._keep, args=(member,), name=f"looks at {member.name}", daemon=True)
-            for member in self._cluster.members
+            threading.Thread(target=self._keep, args=(member.name, Line(member)), name=member.name, daemon=True)
+            for member in EtcdCluster(deployment).members
         ]
 
     def start(self) -> None:
@@ -65,17 +69,25 @@ class EtcdKeeper:
             thread.join()
         self._file.close()
 
-    def _keep(self, member: Component) -> None:
-        while not self._over.wait(EVERY):
-            try:
-                status = self._cluster.status(member)
-            except ConnectionError:
-                continue
-            at, agrees = time.monotonic() + self._offset, self._cluster.agrees(member)
-            seen = EtcdLook(at, member.name, status.member, status.leader, status.term, status.revision, agrees)
-            with self._writing:
-                self._file.write(json.dumps(asdict(seen)) + "\n")
-                self._file.flush()
+    def _keep(self, member: str, line: Line) -> None:
+        with closing(line):
+            while not self._over.wait(EVERY):
+                with suppress(ConnectionError):
+                    self._write(self._look(member, line))
+
+    def _look(self, member: str, line: Line) -> EtcdLook:
+        """What it says of itself after the others have agreed: one that was just elected tells its old term until it
+        has stored something in the new one (etcd 3.5)."""
+        status = line.status()
+        at, agrees = time.monotonic() + self._offset, line.agrees()
+        if agrees:
+            status = line.status()
+        return EtcdLook(at, member, status.member, status.leader, status.term, status.revision, agrees)
+
+    def _write(self, seen: EtcdLook) -> None:
+        with self._writing:
+            self._file.write(json.dumps(asdict(seen)) + "\n")
+            self._file.flush()
 
 
 def etcd_looks(folder: Path) -> list[EtcdLook]:

@@ -95,6 +95,10 @@ class Run:
 def _target(settings: Settings) -> Target:
     """Where this run's deployments live. Imported here: each target has clients that the other does without."""
     logs = settings.log_dir / "deployments"
+    if settings.graph:
+        from support.attached_target.graph_target import GraphTarget
+
+        return GraphTarget(settings, logs=logs)
     if settings.target == "kubernetes" and settings.attach:
         from support.attached_target.target import AttachedTarget
 

@@ -11,7 +11,7 @@ from typing import Any
 from behave.model_type import Status
 
 from support import chance_defects
-from support.errors import UsageError
+from support.errors import DeploymentError, UsageError
 from support.report.scenario_runs import Runner, Scenario, run_of
 
 TAG = "known_defect"
@@ -24,7 +24,7 @@ def expect_known_defects(feature: Any) -> None:
 
     One that breaks its promise, which is its last step, gets behave's status `xfailed` and does not fail the run. One
     that fails before, or keeps it, fails. One that ends in an error (the environment, a fault, a hook) stays an error:
-    nothing was learnt about the defect.
+    nothing was learnt about the defect. Of a defect that is met by chance see `_by_dynamo`.
     UsageError for a `@known_defect` without a reason.
     """
     for scenario in feature.walk_scenarios():
@@ -68,11 +68,17 @@ def _judge(scenario: Scenario, runner: Runner) -> bool:
 
 def _judge_by_chance(scenario: Scenario, runner: Runner) -> bool:
     run = run_of(scenario)
-    seen = run.evidence if scenario.status is Status.failed else None
+    seen = run.evidence if _by_dynamo(scenario) else None
     if seen and (defect := chance_defects.met(scenario.effective_tags, seen)):
         run.excuse = defect.what
         _expected(scenario, runner)
     return bool(scenario.status.has_failed())
+
+
+def _by_dynamo(scenario: Scenario) -> bool:
+    """It broke a promise, or a part of it ended under a step. Errors of faults and hooks tell nothing of Dynamo."""
+    ended = any(isinstance(step.exception, DeploymentError) for step in scenario.all_steps)
+    return scenario.status is Status.failed or (scenario.status is Status.error and ended)
 
 
 def _failed_last(scenario: Scenario) -> bool:
@@ -82,7 +88,7 @@ def _failed_last(scenario: Scenario) -> bool:
 
 def _expected(scenario: Scenario, runner: Runner) -> None:
     for step in scenario.all_steps:
-        if step.status is Status.failed:
+        if step.status in (Status.failed, Status.error):
             step.status = Status.xfailed
     scenario.set_status(Status.xfailed)
     _let_summary_count_it(runner)

@@ -1,7 +1,8 @@
 """When the phases of a load were, and the faults: `marks.json` in the folder of its records.
 
     {"schema": 1, "phases": [{"name": "STANDARD", "begin": 1.0, "end": 3.0}, ...],
-     "faults": [{"name": "killed", "target": "vllm-worker-0", "begin": 3.0, "end": 3.0, "evidence": "..."}]}
+     "faults": [{"name": "killed", "target": "vllm-worker-0", "begin": 3.0, "end": 3.0, "evidence": "...",
+                "slows_clients": false}]}
 
 Times are seconds since the epoch on the clock of the records. A fault without an end was there to the end.
 """
@@ -40,6 +41,8 @@ class Fault:
     begin: float
     end: float | None = None
     evidence: str = ""
+    slows_clients: bool = False
+    """See `support.faults.Fault`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,23 @@ def test_who_leads_is_found_and_another_one_after_it() -> None:
 
 
 @in_lab
+def test_leadership_is_handed_over_by_who_has_it() -> None:
+    with deployed(workers=0, etcd_members=3) as deployment:
+        cluster = EtcdCluster(deployment)
+        old = cluster.leader()
+        cluster.let_another_lead(old)
+        new = cluster.leader()
+        assert new is not old
+        cluster.let_another_lead(old)
+        assert cluster.leader() is new
+        agreed(cluster)
+    with deployed(workers=0) as alone:
+        cluster = EtcdCluster(alone)
+        with pytest.raises(DeploymentError, match="no other etcd member than etcd-0 answers: nobody else can lead"):
+            cluster.let_another_lead(cluster.leader())
+
+
+@in_lab
 def test_a_leader_that_is_cut_off_has_no_say() -> None:
     with deployed(workers=0, etcd_members=3) as deployment:
         cluster = EtcdCluster(deployment)

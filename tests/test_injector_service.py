@@ -241,6 +241,7 @@ def _over(running: Programs, identity: str) -> dict[str, Any]:
         {"direction": "IN"},
         {"direction": "OUT"},
         {"action": "reject"},
+        {"action": "reject", "direction": "OUT"},
         {"source": "vllm-worker-0", "target": "frontend-0"},
     ],
     ids=str,
@@ -258,6 +259,7 @@ def test_partitions_of_every_sort(asked: dict[str, Any]) -> None:
         order = order_of(Kind.NETWORK, draft.fault_type, *(pod.name for pod in pods), **draft.parameters[node])
         fault = agent.inject(order)
         assert fault.evidence[0].startswith("some packets" if partial else "no connection any more")
+        assert ("the other end refuses" in fault.evidence[0]) == (asked == {"action": "reject"})
         assert agent.recover(order.id).state is State.RECOVERED
         agent.close()
         assert around.traces() == []

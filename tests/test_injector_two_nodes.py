@@ -122,8 +122,11 @@ def test_each_agent_is_told_of_its_own_pods_by_what_its_node_knows(ground: Groun
 
 
 def test_whoever_resets_comes_first(ground: Ground) -> None:
-    """Else the first proof would see connections that the second end is to reset."""
+    """Else the first proof would see connections that the second end is to reset, and a worker would take requests in
+    between that it cannot answer."""
     assert [*draft(action="REJECT").nodes] == ["n2", "n1"]
+    ends = draft(action="REJECT").parameters["n2"]["ends"]
+    assert [end["pod"] for end in ends] == ["ours/vllm-worker-0", "ours/frontend-1"]
     assert [*draft(action="REJECT", target="vllm-worker-1").nodes] == ["n1", "n2"]
 
 

@@ -100,13 +100,17 @@ def test_a_defect_that_is_met_by_chance_does_not_fail_the_run_nor_one_that_is_no
         " | lost tokens 3-4; the stream ended after 240 ms without a finish reason"
     )
     assert project.line("A defect is met by chance").startswith("    known defect")
+    assert project.message("A part of it ends by chance") == (
+        f"Known defect of Dynamo, as expected: {CHANCE_DEFECTS['lost_lease'].what}"
+        " | frontend-0 ended (with 0) and is not running"
+    )
 
 
-@pytest.mark.parametrize(("which", "status"), [("@unmet", "failed"), ("@errs", "broken")])
-def test_what_has_another_cause_is_not_excused_by_chance(tmp_path: Path, which: str, status: str) -> None:
+@pytest.mark.parametrize(("which", "statuses"), [("@unmet", ["broken", "failed"]), ("@errs", ["broken"])])
+def test_what_has_another_cause_is_not_excused_by_chance(tmp_path: Path, which: str, statuses: list[str]) -> None:
     project = run_project(tmp_path, "features/chance.feature", "-t", which)
     assert project.status == 1
-    assert [result["status"] for result in project.results.values() if result["status"] != "skipped"] == [status]
+    assert sorted(one["status"] for one in project.results.values() if one["status"] != "skipped") == statuses
 
 
 def test_what_dynamo_writes_tells_of_it(tmp_path: Path) -> None:
@@ -119,7 +123,51 @@ def test_what_dynamo_writes_tells_of_it(tmp_path: Path) -> None:
     assert met([tag], tmp_path) is defect
     assert met(["etcd_ha"], tmp_path) is None, "only where the scenario says so"
     (tmp_path / "frontend-0.log").rename(tmp_path / "vllm-worker-0.log")
-    assert met([tag], tmp_path) is None, "only of a frontend"
+    assert met([tag], tmp_path) is defect
+    (tmp_path / "vllm-worker-0.log").rename(tmp_path / "etcd-0.log")
+    assert met([tag], tmp_path) is None, "only of a frontend or worker"
+
+
+STARTED = "INFO dynamo_runtime::pipeline::network::manager: Initializing NetworkManager with TCP request plane\n"
+KNOWN = 'INFO dynamo_llm::discovery::watcher: added model model_name="m" namespace="dynamo"\n'
+REGISTERED = "INFO shared_tcp_endpoint: Registered endpoint 'dynamo.backend.generate' with shared TCP server\n"
+
+
+@pytest.mark.parametrize(
+    ("frontend", "worker", "is_met"),
+    [
+        (STARTED + KNOWN + STARTED, STARTED + REGISTERED, True),
+        (STARTED + KNOWN, STARTED + REGISTERED, False),
+        (STARTED + KNOWN + STARTED + KNOWN, STARTED + REGISTERED, False),
+        (STARTED + KNOWN + STARTED, STARTED + REGISTERED + STARTED, False),
+        ("it waits for etcd\n", STARTED + REGISTERED, False),
+    ],
+    ids=["knows of none", "knows of one", "knows of one again", "there is none to know of", "never started"],
+)
+def test_a_frontend_that_knows_of_no_model_tells_of_it(
+    tmp_path: Path, frontend: str, worker: str, is_met: bool
+) -> None:
+    (tmp_path / "frontend-0.log").write_text(STARTED + KNOWN)
+    (tmp_path / "frontend-1.log").write_text(frontend)
+    (tmp_path / "vllm-worker-0.log").write_text(worker)
+    defect = CHANCE_DEFECTS["deaf_frontend"]
+    assert met([f"{PREFIX}lost_lease", f"{PREFIX}deaf_frontend"], tmp_path) is (defect if is_met else None)
+
+
+@pytest.mark.parametrize(("why", "is_met"), [("expired or revoked", True), ("Unable to reconnect", True), ("", False)])
+def test_a_lease_that_was_given_up_tells_of_it(tmp_path: Path, why: str, is_met: bool) -> None:
+    line = f"ERROR lease: Unable to maintain lease. Check etcd server status error={why}\n" if why else "all is well\n"
+    (tmp_path / "vllm-worker-1.log").write_text(line)
+    defect = CHANCE_DEFECTS["lease_given_up"] if is_met else None
+    assert met([f"{PREFIX}lease_given_up"], tmp_path) is defect
+
+
+def test_a_frontend_that_has_begun_to_end_tells_of_it(tmp_path: Path) -> None:
+    tag, log = f"{PREFIX}waiting_frontend", tmp_path / "frontend-0.log"
+    log.write_text(STARTED + "INFO dynamo_runtime::runtime: Runtime shutdown initiated\n")
+    assert met([tag], tmp_path) is CHANCE_DEFECTS["waiting_frontend"]
+    log.write_text(log.read_text() + STARTED)
+    assert met([tag], tmp_path) is None, "it ended, and was started again"
 
 
 OUTLINE = """

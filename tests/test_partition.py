@@ -121,6 +121,19 @@ def test_a_reject_is_heard_at_both_ends_whoever_speaks(who: str, both: bool) -> 
             cut.heal()
 
 
+@in_lab
+def test_new_connections_that_go_out_can_be_refused_alone() -> None:
+    with two() as pair:
+        cut = pair.cut(how=Obstruction("reject", "out"))
+        cut.inject()
+        with pytest.raises(ConnectionRefusedError):
+            pair.connect()
+        assert cut.packets() == 1
+        assert pair.heard(b"who is connected stays so") == b"who is connected stays so"
+        cut.heal()
+        pair.connect().close()
+
+
 def _is_reset(connection: socket.socket, says: bytes) -> bool:
     try:
         connection.sendall(says)
@@ -310,7 +323,8 @@ def test_a_cut_needs_addresses(peers: tuple[str, ...]) -> None:
         ({"loss": "some"}, "loss of the failure 'partition' is 'some': it must be a whole number"),
         ({"loss": "0"}, "a partition cannot be: a loss of 0 percent makes no sense: say 1 to 100"),
         ({"bytes_per_second": "0"}, "a partition cannot be: 0 bytes a second make no sense: say 1 or more"),
-        ({"action": "reject", "loss": "30"}, "what is rejected is rejected in both directions, and all of it"),
+        ({"action": "reject", "loss": "30"}, "what is rejected is all of it, in both directions, or new conn"),
+        ({"action": "reject", "direction": "in"}, "what is rejected is all of it, in both directions, or new conn"),
     ],
 )
 def test_a_failure_that_is_no_partition(parameters: dict[str, str], words: str) -> None:

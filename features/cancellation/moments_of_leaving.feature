@@ -60,15 +60,15 @@ Feature: At whatever moment a client leaves, its request ends once
         | backend |
         | trtllm  |
 
-    Scenario Outline: A newcomer that leaves before its worker has let it in costs nobody a token
+    Scenario Outline: A newcomer that leaves before its worker has let it in costs 20 tokens at most
       Given a <backend> deployment with 1 worker that takes 1 request and lets 2 wait, over TCP
       And a neighbour that is let in and streams 300 tokens
-      And a newcomer that is let in and streams 5 tokens
+      And a newcomer that is let in and streams 500 tokens
       And a late client that is let in and streams 5 tokens
       When the newcomer leaves while it waits for its turn
       Then the late client receives each of the 5 tokens exactly once
       And the neighbour receives each of the 300 tokens exactly once
-      And not one token is generated for the newcomer
+      And at most 20 tokens are generated for the newcomer
       And within 2 seconds no worker holds anything for it
 
       @vllm

@@ -45,6 +45,7 @@ Feature: Every fault ends, whoever forgets it
         | refused by the frontend for 4 seconds     | vllm-worker-1 | at once           |
       Then every request is answered as before within 20 seconds
       And no token is lost or repeated
+      And no request hangs
 
     @vllm
     Scenario: A worker is separated from the frontend while another one recovers from a hang
@@ -56,3 +57,4 @@ Feature: Every fault ends, whoever forgets it
         | refused by the frontend for 4 seconds   | vllm-worker-1 | 4 seconds later   |
       Then every request is answered as before within 15 seconds
       And no token is lost or repeated
+      And no request hangs

@@ -28,6 +28,18 @@ Feature: A network that fails between two parts of Dynamo costs nobody an answer
         | backend | cut                     |
         | trtllm  | refused by the frontend |
 
+  Rule: Who asks a worker that may not call the frontend hears within 12 seconds what becomes of the request
+
+    @known_defect @vllm
+    Scenario: One worker is kept from calling the frontend
+      Known defect: in Dynamo 1.4.2 such a worker drops each request that it is given without a word, and whoever asked
+      waits for ever, though another worker could answer. A worker calls the frontend anew for each answer.
+
+      Given a vllm deployment with 2 workers that allows 3 migrations
+      And 10 requests a second for 50 tokens each
+      When one worker is kept from calling the frontend for 4 seconds under this load
+      Then every client hears within 12 seconds what becomes of its request
+
   Rule: A worker that cannot reach NATS costs nobody an answer
 
     @vllm @nats

@@ -272,7 +272,8 @@ def _seen_late(work: Work, milliseconds: int) -> str:
 
 def _refused_there(end: dict[str, Any], how: Obstruction, tried: dict[str, int | None]) -> bool:
     """By its peer, which resets what comes: where that is on another node, nothing may have come in here yet."""
-    return how.action == "reject" and not end["resets"] and tried.get(end["pod"]) == errno.ECONNREFUSED
+    both = how.direction == "both"
+    return both and how.action == "reject" and not end["resets"] and tried.get(end["pod"]) == errno.ECONNREFUSED
 
 
 def _unstopped(work: Work, how: Obstruction) -> str | None:

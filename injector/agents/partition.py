@@ -21,7 +21,8 @@ from injector.agents import queues
 from injector.agents.inside import KernelRefusal, run_in
 
 Action = Literal["drop", "reject"]
-"""drop: silence, the peers wait for their timeouts. reject: whoever sends is answered with a reset at once."""
+"""drop: silence, the peers wait for their timeouts. reject: whoever sends is answered with a reset at once; of what
+goes out alone, new connections are refused, and those that are there go on, as by a firewall that knows them."""
 Direction = Literal["both", "in", "out"]
 """Of the packets that are stopped, as seen from the namespace."""
 _COUNTER = "cut"
@@ -61,8 +62,8 @@ class Obstruction:
             raise ValueError(f"a latency of {self.latency} ms makes no sense: say 1 to 60000")
         if self.ports and self.condition:
             raise ValueError("what is stopped at some ports is stopped there whole: leave loss and bandwidth out")
-        if self.action == "reject" and (self.direction != "both" or self.condition or self.ports):
-            raise ValueError("what is rejected is rejected in both directions, and all of it")
+        if self.action == "reject" and (self.direction == "in" or self.condition or self.ports):
+            raise ValueError("what is rejected is all of it, in both directions, or new connections that go out")
 
     @property
     def condition(self) -> str:
@@ -146,6 +147,8 @@ class Cut:
         # What comes in is answered, so that its sender hears of it. What goes out must reach the peer, which answers it
         # (at least by an acknowledgement) and is reset then; the peer's kernel resets this end at the next packet.
         refuse = f"{stop} reject with tcp reset"
+        if self.how.direction == "out":
+            return [f"{goes} tcp flags & (syn | ack) == syn {refuse}"]
         new = f"{comes} tcp flags & (syn | ack) == syn {refuse}"
         rest = [f"{comes} tcp flags & rst == rst accept", f"{comes} meta l4proto tcp {refuse}"] if self.resets else []
         return [new, *rest, f"{comes} meta l4proto != tcp {stop} drop"]

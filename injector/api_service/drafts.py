@@ -109,6 +109,8 @@ def of_network(request: NetworkRequest, inventory: Inventory) -> Draft:
     ends = [_end(each, targets, request.ports, resets=not from_targets) for each in sources] if at_sources else []
     if at_targets:
         ends += [_end(each, sources, None, resets=from_targets) for each in targets]
+    # Where new connections were refused sooner, a worker would take requests that it cannot answer.
+    ends.sort(key=lambda end: not end[1]["resets"])
     how = {
         "direction": str(request.direction),
         "action": str(request.action),

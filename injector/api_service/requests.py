@@ -99,7 +99,9 @@ class NetworkRequest(Injection):
     direction: Annotated[Direction, Field(description="Of the packets that are stopped, as the source sees them.")] = (
         Direction.BOTH
     )
-    action: Annotated[Action, Field(description="DROP: silence. REJECT: a reset at once.")] = Action.DROP
+    action: Annotated[
+        Action, Field(description="DROP: silence. REJECT: a reset at once; with OUT, of new connections alone.")
+    ] = Action.DROP
     loss_percent: Annotated[Whole, Field(ge=1, le=100)] = 100
     latency_ms: Annotated[Whole | None, Field(ge=1, le=60_000)] = None
     bandwidth_mbit: Annotated[Annotated[float, Strict()] | None, Field(gt=0, le=1000)] = None

@@ -50,6 +50,9 @@ class Fault(ABC):
     """Name of the component that it strikes, or of what else."""
     lasting = False
     """It is there until it is healed; else it just happens."""
+    slows_clients = False
+    """It takes from the clients what it takes from the deployment: that they are late then is no sign of a machine
+    that is too busy to judge."""
 
     @classmethod
     def of(cls, stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:

@@ -37,7 +37,8 @@ class Journal:
             self.evidence[f"{fault.victim} {fault.name}"] = fault.verify()
             # One that took its time, as a rolling restart does, was there until now.
             ended_at = None if fault.lasting else _until(at)
-            self.marks.append(FaultMark(fault.name, fault.victim, at, ended_at, done_at=done_at))
+            mark = FaultMark(fault.name, fault.victim, at, ended_at, done_at=done_at, slows_clients=fault.slows_clients)
+            self.marks.append(mark)
             self._open = [(one, len(self.marks) - 1 if one is fault else mark) for one, mark in self._open]
 
     def add(self, mark: FaultMark) -> None:

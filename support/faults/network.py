@@ -26,7 +26,9 @@ class Separated(InjectedFault):
         for name, words in (("action", Action), ("direction", Direction)):
             if name in parameters:
                 self._asked[name] = choose(f"{name} of a partition", parameters[name], tuple(w.value for w in words))
-        self.name = kind.lower().replace("_", " and ") + " separated"
+        calls = self._asked.get("action") == Action.REJECT and self._asked.get("direction") == Direction.OUT
+        between = kind.lower().replace("_", " and ")
+        self.name = f"kept from calling {self._asked['target']}" if calls else f"{between} separated"
 
     def ask(self, service: InjectionService, seconds: float) -> Injected:
         return service.separate(self._kind.value, seconds=seconds, **self._asked)

@@ -39,6 +39,7 @@ class NoisyNeighbour(Fault):
     kinds = ("noisy_neighbour",)
     name = "eating the CPU"
     lasting = True
+    slows_clients = True
 
     def __init__(self, count: int, workers: Sequence[Component]) -> None:
         self.victim = f"{count} busy neighbours"

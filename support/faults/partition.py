@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any, get_args
 
 from injector.agents.partition import Action, Direction, Obstruction
 from support.deployment import Component, Deployment
 from support.errors import FaultError, UsageError
 from support.faults import Fault, Stage, refuse_unknown, whole_number
+from support.leases import OUTLIVES, Leases
 from support.spec import Role, choose
 from support.victims import victims as meant
 from support.waiting import eventually
@@ -17,9 +19,6 @@ LONGEST = 120.0
 """Seconds after which the kernel ends a partition, whatever became of this run."""
 _SIDES: dict[str, tuple[Role, ...]] = {"everybody": (), "frontend": ("frontend",), "etcd": ("etcd",), "nats": ("nats",)}
 _FULL = Obstruction()
-_FRESH = 9
-"""Seconds that a lease of 10 has left when it was just renewed."""
-_RENEWED_WITHIN = 12.0
 _NUMBERS = ("loss", "bytes_per_second")
 
 
@@ -47,7 +46,8 @@ class CutOff(Fault):
         choose("lease of who is cut off", lease, ("any", "fresh"))
         others = _side(deployment, victim, off)
         self.victim = victim.name
-        self._renewed = _Lease(deployment, victim) if lease == "fresh" else None
+        self._holder = victim if lease == "fresh" else None
+        self._deployment = deployment
         # A frontend comes first: it listens, whoever else does.
         others.sort(key=lambda one: one.role != "frontend")
         self._partition = deployment.partition([victim], others, how, seconds=LONGEST)
@@ -60,8 +60,8 @@ class CutOff(Fault):
         return [cls(stage.deployment, victim, off=off, how=how, lease=lease) for victim in victims]
 
     def inject(self) -> None:
-        if self._renewed:
-            self._renewed.wait()
+        if self._holder:
+            _await_renewal(self._deployment, self._holder)
         self._partition.cut()
 
     def verify(self) -> str:
@@ -71,23 +71,15 @@ class CutOff(Fault):
         self._partition.mend()
 
 
-class _Lease:
-    """The lease by which a part of Dynamo is there."""
-
-    def __init__(self, deployment: Deployment, holder: Component) -> None:
-        from support.etcd import EtcdCluster  # gRPC takes 0.1 s, which only its scenarios should cost
-
-        self._cluster, self._holder = EtcdCluster(deployment), holder
-
-    def wait(self) -> None:
-        """Return when it has just been renewed. FaultError when that is not seen in time."""
-        lease = self._holder.instance_id()
-        if lease is None:
-            raise FaultError(f"{self._holder.name} does not tell which lease is its own")
+def _await_renewal(deployment: Deployment, holder: Component) -> None:
+    """Return when the lease by which it is there has just been renewed. FaultError when that is not seen in time."""
+    if holder.instance_id() is None:
+        raise FaultError(f"{holder.name} does not tell which lease is its own")
+    with closing(Leases(deployment, holder)) as lease:
         eventually(
-            lambda: self._cluster.remaining(lease) >= _FRESH,
-            within=_RENEWED_WITHIN,
-            describe=f"{self._holder.name} has renewed its lease",
+            lease.renewed,
+            within=OUTLIVES,
+            describe=f"{holder.name} has renewed its lease",
             error=FaultError,
         )
 

@@ -1,7 +1,7 @@
 """The lab: kernel namespaces that a whole local run lives in, so that nothing of it can outlive it.
 
-`enter(argv)` runs argv inside new mount, network and process namespaces (and a user namespace when not root) and ends
-this process with its exit status. Three processes stand in a row:
+`enter(argv)`, or `python -m support.local.lab ARGV`, runs argv inside new mount, network and process namespaces (and a
+user namespace when not root) and ends this process with its exit status. Three processes stand in a row:
 
     this process    outside; passes signals on, and relays what a user must reach from outside (`./specs up`)
     unshare         ends with this process (setpriv --pdeathsig), its child ends with it (--kill-child)
@@ -113,3 +113,7 @@ def _pass_signals_on(unshare: int, interactive: bool) -> None:
 
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN if interactive and number == signal.SIGINT else pass_on)
+
+
+if __name__ == "__main__":
+    enter(sys.argv[1:])

@@ -16,6 +16,8 @@ from support.waiting import eventually
 
 _numbers = itertools.count(1)
 _PROBED = 0.3  # seconds that an attempt to connect may take
+_TRIES = 20
+"""Attempts at once to reach somebody through a partial partition: a link that is slow, or loses some, bears a few."""
 _STOPPED_WITHIN = 5.0  # seconds in which one packet of those between the two sides must have been stopped
 
 
@@ -84,7 +86,9 @@ class LocalPartition(Partition):
             return not probe.connect_ex((address, port))
 
     def _stopped_some(self) -> bool:
-        self._connects()
+        for _ in range(_TRIES):
+            if not self._connects():
+                break
         return self._stopped() > 0
 
     def _stopped(self) -> int:

@@ -54,6 +54,7 @@ class Area:
     them. fail: a broken promise fails its scenario. errors: a fault that did not happen, or a load that was not
     what it should be, is an error. unchanged: scenarios that pass where the means are there and break nothing.
     tags: which of a scenario's examples is run. alone: the scenarios need the whole machine, as those with @serial.
+    settings: of the run, besides ("target=kubernetes"). within: seconds for one run.
     """
 
     name: str
@@ -63,6 +64,8 @@ class Area:
     unchanged: Sequence[str] = ()
     tags: str = "@vllm and not @nats"
     alone: bool = False
+    settings: Sequence[str] = ()
+    within: int = 120
 
 
 class Suite:
@@ -76,7 +79,8 @@ class Suite:
 
     def run(self, broken: str, scenario: str) -> Run:
         """That one scenario, on a deployment that is broken in that way."""
-        behave = ["-D", f"log_dir={self.log_dir}", "-t", self.area.tags, "-n", scenario]
+        settings = (f"log_dir={self.log_dir}", *self.area.settings)
+        behave = [*(f"-D{one}" for one in settings), "-t", self.area.tags, "-n", scenario]
         done = subprocess.run(
             [sys.executable, "-m", self.area.program, broken, *behave],
             cwd=ROOT,
@@ -84,7 +88,7 @@ class Suite:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=self.area.within,
         )
         found = [json.loads(path.read_text()) for path in (self.log_dir / "allure-results").glob("*-result.json")]
         assert [result["name"].startswith(scenario) for result in found] == [True], done.stdout

@@ -16,3 +16,12 @@ Feature: A known defect that is met by chance
   @met @errs
   Scenario: A defect is met, and nothing can be judged
     When the fault does not happen
+
+  @met
+  Scenario: A part of it ends by chance
+    When a part of it ends
+    Then all is well
+
+  @unmet
+  Scenario: A part of it ends of something else
+    When a part of it ends

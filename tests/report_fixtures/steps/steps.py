@@ -7,7 +7,7 @@ from typing import Any
 from allure_commons._allure import step
 from behave import given, then, when
 
-from support.errors import FaultError
+from support.errors import DeploymentError, FaultError
 from support.report.evidence import attach
 from support.waiting import eventually
 
@@ -32,6 +32,11 @@ def lost(context: Any, first: int, last: int) -> None:
 @when("the fault does not happen")
 def no_fault(context: Any) -> None:
     raise FaultError("vllm-worker-0 is still running 2 s after SIGKILL: heal it with ./specs cleanup")
+
+
+@when("a part of it ends")
+def ends(context: Any) -> None:
+    raise DeploymentError("frontend-0 ended (with 0) and is not running")
 
 
 @when("the clean-up is bound to fail")
