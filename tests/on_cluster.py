@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.kubernetes_target.cluster import Cluster
+from support.kubernetes_target.cluster import Cluster, Manifest
 from support.kubernetes_target.deployment import KubernetesDeployment
 from support.kubernetes_target.target import KubernetesTarget
 from support.settings import Settings
@@ -30,6 +30,9 @@ SETTINGS = Settings(target="kubernetes", image=IMAGE, namespace=PREFIX)
 SPEC = DeploymentSpec(workers=2, migration_limit=3)
 USED = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
 """To be patched with the file of another user."""
+RBAC = "rbac.authorization.k8s.io"
+ROLE_KNOWN_WITHIN = 30
+"""Seconds until every part of a cluster knows of another role."""
 _asking = Cluster()
 
 
@@ -40,13 +43,20 @@ def namespaces() -> set[str]:
 
 
 @contextmanager
+def leaving_no_namespace() -> Iterator[set[str]]:
+    """Yields those that are there. In the end there is no other one; what an earlier test has left to go may go."""
+    before = namespaces()
+    yield before
+    assert namespaces() <= before
+
+
+@contextmanager
 def some_target(logs: Path) -> Iterator[KubernetesTarget]:
     """Until the end, when nothing of it may be left."""
-    before = namespaces()
-    made = KubernetesTarget(SETTINGS, logs=logs)
-    yield made
-    made.close()
-    assert namespaces() <= before
+    with leaving_no_namespace():
+        made = KubernetesTarget(SETTINGS, logs=logs)
+        yield made
+        made.close()
 
 
 @contextmanager
@@ -56,6 +66,30 @@ def some_deployment(target: KubernetesTarget) -> Iterator[KubernetesDeployment]:
     assert isinstance(made, KubernetesDeployment)
     yield made
     target.release(made)
+
+
+@contextmanager
+def user_with(cluster: Cluster, role: Manifest, folder: Path) -> Iterator[Path]:
+    """The file of a user who has that ClusterRole and nothing else, and whose name is the role's; until the end.
+
+    Meanwhile it is what a `Cluster` of this process reads.
+    """
+    name = role["metadata"]["name"]
+    binding = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
+    }
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": "default"}}
+    with ExitStack() as left, pytest.MonkeyPatch.context() as as_user:
+        for manifest in (role, binding, account):
+            cluster.make(manifest)
+            left.callback(cluster.delete, manifest)
+        file = file_of(cluster, name, "default", folder)
+        as_user.setattr(USED, str(file))
+        yield file
 
 
 def file_of(cluster: Cluster, account: str, namespace: str, folder: Path) -> Path:

@@ -163,7 +163,9 @@ def test_an_image_that_cannot_be_had_is_told_with_its_node() -> None:
     status = SimpleNamespace(image="i:1", state=SimpleNamespace(waiting=SimpleNamespace(reason="ImagePullBackOff")))
     one = SimpleNamespace(
         spec=SimpleNamespace(node_name="node-1"),
-        status=SimpleNamespace(container_statuses=[status], conditions=[], phase="Pending"),
+        status=SimpleNamespace(
+            init_container_statuses=None, container_statuses=[status], conditions=[], phase="Pending"
+        ),
     )
     assert hopeless(one) == "its image i:1 cannot be had on node-1 (ImagePullBackOff)"
     status.state.waiting.reason = "ContainerCreating"

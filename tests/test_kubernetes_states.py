@@ -26,10 +26,10 @@ class InTurn(FakeApiServer):
 
     def __init__(self, answers: dict[str, list[Answer]]) -> None:
         super().__init__({})
-        self._in_turn = answers
+        self.answers = answers
 
     def said(self, asked: str) -> Answer | None:
-        left = self._in_turn[asked]
+        left = self.answers[asked]
         return left.pop(0) if len(left) > 1 else left[0]
 
 

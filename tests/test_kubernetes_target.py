@@ -23,7 +23,7 @@ from support.matchers import complete_answer
 from support.phrases import Ask
 from support.settings import ROOT, Settings
 from support.waiting import eventually
-from tests.on_cluster import IMAGE, PREFIX, SPEC, USED, file_of, namespaces, some_deployment, some_target
+from tests.on_cluster import IMAGE, PREFIX, SPEC, USED, file_of, leaving_no_namespace, some_deployment, some_target
 
 SUITE = """
 import sys
@@ -112,45 +112,40 @@ def test_a_worker_is_added_and_taken_away(target: KubernetesTarget) -> None:
 
 
 def test_an_image_that_no_node_has(tmp_path: Path) -> None:
-    before = namespaces()
-    settings = Settings(target="kubernetes", image="localhost/no-such-image:1", namespace=PREFIX)
-    with pytest.raises(Unavailable, match=r"localhost/no-such-image:1 cannot be had on node-\d"):
-        KubernetesTarget(settings, logs=tmp_path)
-    assert namespaces() <= before
+    with leaving_no_namespace():
+        settings = Settings(target="kubernetes", image="localhost/no-such-image:1", namespace=PREFIX)
+        with pytest.raises(Unavailable, match=r"localhost/no-such-image:1 cannot be had on node-\d"):
+            KubernetesTarget(settings, logs=tmp_path)
 
 
 def test_an_image_that_is_not_ours(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = namespaces()
-    monkeypatch.setattr(runs, "digest", lambda root: "another")
-    with pytest.raises(Unavailable, match="was built from another state of this project: build it anew"):
-        ClusterRun(cluster, prefix=PREFIX, image=IMAGE)
-    assert namespaces() <= before
+    with leaving_no_namespace():
+        monkeypatch.setattr(runs, "digest", lambda root: "another")
+        with pytest.raises(Unavailable, match="was built from another state of this project: build it anew"):
+            ClusterRun(cluster, prefix=PREFIX, image=IMAGE)
 
 
 def test_a_right_that_is_missing_is_named(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = namespaces()
-    with monkeypatch.context() as as_joe:
+    with leaving_no_namespace(), monkeypatch.context() as as_joe:
         as_joe.setattr(USED, str(file_of(cluster, "default", "default", tmp_path)))
         with pytest.raises(DeploymentError, match="may not create namespaces at the cluster scope"):
             ClusterRun(Cluster(), prefix=PREFIX, image=IMAGE)
-    assert namespaces() <= before
 
 
 def test_nothing_of_a_run_that_was_killed_is_left_when_its_lease_is_over(cluster: Cluster, tmp_path: Path) -> None:
-    before = namespaces()
-    suite = subprocess.Popen(
-        [sys.executable, "-c", SUITE, IMAGE, PREFIX, str(tmp_path)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with suite:
-        assert suite.stdout
-        assert suite.stdout.readline() == "ready\n"
-        suite.send_signal(signal.SIGKILL)
-    left = {one.metadata.name for one in cluster.namespaces(OWNER)} - before
-    assert len(left) == 1
-    assert runs.sweep(cluster) == []  # it may live, as far as anybody can tell
-    assert cluster.await_gone(f"{RUN}={left.pop()}", within=REAPED_WITHIN) == []
-    assert namespaces() <= before
+    with leaving_no_namespace() as before:
+        suite = subprocess.Popen(
+            [sys.executable, "-c", SUITE, IMAGE, PREFIX, str(tmp_path)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with suite:
+            assert suite.stdout
+            assert suite.stdout.readline() == "ready\n"
+            suite.send_signal(signal.SIGKILL)
+        left = {one.metadata.name for one in cluster.namespaces(OWNER)} - before
+        assert len(left) == 1
+        assert runs.sweep(cluster) == []  # it may live, as far as anybody can tell
+        assert cluster.await_gone(f"{RUN}={left.pop()}", within=REAPED_WITHIN) == []

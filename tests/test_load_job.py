@@ -94,7 +94,9 @@ def pod(number: int) -> Any:
     status = SimpleNamespace(name="main", state=SimpleNamespace(running=True, waiting=None))
     return SimpleNamespace(
         metadata=SimpleNamespace(name=f"load-{number}-x", labels={INDEX: str(number)}, deletion_timestamp=None),
-        status=SimpleNamespace(pod_ip="10.0.0.1", container_statuses=[status], conditions=[]),
+        status=SimpleNamespace(
+            pod_ip="10.0.0.1", init_container_statuses=None, container_statuses=[status], conditions=[]
+        ),
     )
 
 

@@ -29,8 +29,9 @@ class Right(NamedTuple):
         return f"{self.verb} {'/'.join(filter(None, (self.resource, self.subresource)))}"
 
 
-OWN, ATTACHED = "dynamo-fault-specs", "dynamo-fault-specs-attached"
-"""Its roles: of a run that makes its deployments, and of one that is attached to one."""
+OWN, GRAPH, ATTACHED = (f"dynamo-fault-specs{which}" for which in ("", "-graph", "-attached"))
+"""Its roles: of a run that makes its deployments, of one that has one made by Dynamo's operator, and of one that is
+attached to one."""
 
 
 def needed(role_name: str = OWN) -> list[Right]:
@@ -57,10 +58,11 @@ def missing(cluster: Cluster, role_name: str = OWN, *, namespace: str | None = N
         return [one for one, has in zip(wanted, there, strict=True) if not has]
 
 
-def insist(cluster: Cluster) -> None:
+def insist(cluster: Cluster, role_name: str = OWN) -> None:
     """Unavailable, naming each, when rights are missing: before anything is made, and not in the middle of it."""
-    if lacks := missing(cluster):
-        raise Unavailable(f"the context {cluster.context} may not {_listed(lacks)}: {_remedy()}, or choose another")
+    if lacks := missing(cluster, role_name):
+        remedy = _remedy(role_name)
+        raise Unavailable(f"the context {cluster.context} may not {_listed(lacks)}: {remedy}, or choose another")
 
 
 def insist_attached(cluster: Cluster, namespace: str) -> None:

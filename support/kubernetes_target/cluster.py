@@ -51,6 +51,7 @@ class Cluster:
         api = client.ApiClient(configuration)
         # By the client's types every field of every object may be absent; a server leaves none of those out used here.
         self.core: Any = client.CoreV1Api(api)
+        self._custom: Any = client.CustomObjectsApi(api)
         self._leases: Any = client.CoordinationV1Api(api)
         self._access: Any = client.AuthorizationV1Api(api)
         self._apis: dict[str, Any] = {
@@ -115,6 +116,28 @@ class Cluster:
         body = getattr(client, f"V1{manifest['kind']}").from_dict(manifest)
         with self.asked():
             return self._how("create", manifest)(body=body, _request_timeout=ANSWERS_WITHIN)
+
+    def make_custom(self, plural: str, manifest: Manifest) -> None:
+        """Create an object of a kind that the client does not know; the server refuses fields that it does not know.
+        plural: the kind's name in addresses."""
+        with self.asked():
+            self._custom.create_namespaced_custom_object(
+                **_kept_at(plural, manifest),
+                body=manifest,
+                field_validation="Strict",
+                _request_timeout=ANSWERS_WITHIN,
+            )
+
+    def await_custom(self, plural: str, manifest: Manifest, seen: Callable[[Any], bool], *, within: float) -> Any:
+        """Watch such an object until `seen` of it is true, or the time (scaled) is up; returns it, {} if it is gone."""
+        name: str = manifest["metadata"]["name"]
+        found: Any = {}
+        which = {**_kept_at(plural, manifest), "field_selector": f"metadata.name={name}"}
+        for there in self._states(self._custom.list_namespaced_custom_object, within, **which):
+            found = there.get(name, {})
+            if seen(found):
+                break
+        return found
 
     def patch(self, manifest: Manifest) -> None:
         """Change what is there to what the manifest says of it."""
@@ -202,9 +225,8 @@ class Cluster:
 
     def serves(self, group: str, version: str, resource: str) -> bool:
         """Whether it has that kind of object, by its plural, such as a custom resource."""
-        api = client.CustomObjectsApi(self.core.api_client)
         with self.asked(), absent():
-            told: Any = api.get_api_resources(group, version, _request_timeout=ANSWERS_WITHIN)
+            told: Any = self._custom.get_api_resources(group, version, _request_timeout=ANSWERS_WITHIN)
             return any(one.name == resource for one in told.resources)
         return False
 
@@ -300,3 +322,9 @@ class Cluster:
     def _states(self, listing: Callable[..., Any], within: float, **which: Any) -> Iterator[dict[str, Any]]:
         with self.asked():
             yield from states(listing, within=scaled(within), **which)
+
+
+def _kept_at(plural: str, manifest: Manifest) -> dict[str, str]:
+    """Where an object of a custom kind is kept, as the client asks for it."""
+    group, _, version = manifest["apiVersion"].partition("/")
+    return {"group": group, "version": version, "namespace": manifest["metadata"]["namespace"], "plural": plural}

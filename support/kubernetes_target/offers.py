@@ -12,7 +12,8 @@ _ENFORCERS = (
     "app in (antrea, ovnkube-node)",
 )
 """Labels of the pods of network plugins that are known to enforce NetworkPolicy."""
-_GRAPHS = ("nvidia.com", "v1alpha1", "dynamographdeployments")
+GROUP, GRAPHS = "nvidia.com", "dynamographdeployments"
+"""Of the objects that Dynamo's operator makes deployments of."""
 _SENTINEL = ("nvsentinel.", "k8saas.nvidia.com/ManagedByNVSentinel")
 """How labels begin that NVSentinel puts on nodes."""
 _SENTINEL_CONDITION = "SysLogsXIDError"
@@ -25,7 +26,7 @@ def offers(cluster: Cluster, nodes: Sequence[Any]) -> list[str]:
     enforced = f"enforced by {enforcer.metadata.name}" if enforcer else "enforced by nobody who is known"
     return [
         f"NetworkPolicy {enforced}",
-        f"{'a' if cluster.serves(*_GRAPHS) else 'no'} Dynamo operator",
+        f"{'a' if cluster.serves(GROUP, 'v1alpha1', GRAPHS) else 'no'} Dynamo operator",
         "NVSentinel on its nodes" if any(map(_watched, nodes)) else "no NVSentinel",
     ]
 

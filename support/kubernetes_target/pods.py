@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+CRASHING = "CrashLoopBackOff"
 HOPELESS = (
     "ErrImageNeverPull",
     "InvalidImageName",
@@ -13,7 +14,7 @@ HOPELESS = (
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
-    "CrashLoopBackOff",
+    CRASHING,
 )
 """Reasons for which a container waits, and that do not go away by themselves."""
 
@@ -53,11 +54,11 @@ def _has(conditions: Any, kind: str) -> bool:
     return any(one.type == kind and one.status == "True" for one in conditions or [])
 
 
-def hopeless(pod: Any) -> str | None:
-    """Why its container will not run, in a clause; None while it may."""
-    for status in pod.status.container_statuses or []:
+def hopeless(pod: Any, *, crashing: bool = True) -> str | None:
+    """Why its container will not run, in a clause; None while it may. crashing: or ends again and again."""
+    for status in _containers(pod):
         waiting = status.state.waiting
-        if waiting and waiting.reason in HOPELESS:
+        if waiting and waiting.reason in HOPELESS and (crashing or waiting.reason != CRASHING):
             if "Image" in waiting.reason:
                 return f"its image {status.image} cannot be had on {pod.spec.node_name} ({waiting.reason})"
             return f"its container does not start ({waiting.reason}: {waiting.message})"
@@ -69,8 +70,13 @@ def waits_for(pod: Any) -> str:
     for condition in pod.status.conditions or []:
         if condition.type == "PodScheduled" and condition.status != "True":
             return f"no node takes it: {condition.message}"
-    waiting = [status.state.waiting for status in pod.status.container_statuses or [] if status.state.waiting]
+    waiting = [status.state.waiting for status in _containers(pod) if status.state.waiting]
     return f"its container is {waiting[0].reason}" if waiting else f"it is {pod.status.phase}"
+
+
+def _containers(pod: Any) -> list[Any]:
+    """Their statuses, in the order in which they start."""
+    return [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]
 
 
 def event_line(event: Any) -> str:

@@ -30,18 +30,30 @@ def states(listing: Callable[..., Any], *, within: float, **which: Any) -> Itera
     until = time.monotonic() + within
     while True:
         listed = listing(**which, _request_timeout=ANSWERS_WITHIN)
-        there = {one.metadata.name: one for one in listed.items}
+        items, version = _listed(listed)
+        there = {_name(one): one for one in items}
         yield there
         left = until - time.monotonic()
         if left <= 0:
             return
-        for kind, one in _changes(listing, left, resource_version=listed.metadata.resource_version, **which):
+        for kind, one in _changes(listing, left, resource_version=version, **which):
             if kind == "DELETED":
-                there.pop(one.metadata.name, None)
+                there.pop(_name(one), None)
             else:
-                there[one.metadata.name] = one
+                there[_name(one)] = one
             yield there
         time.sleep(max(min(_LISTS_AGAIN, until - time.monotonic()), 0))  # a backoff: nothing could be awaited instead
+
+
+def _listed(listed: Any) -> tuple[Any, str]:
+    """The objects, and the version as of which these are all. Of custom objects the client has no type: a dict."""
+    if isinstance(listed, dict):
+        return listed["items"], listed["metadata"]["resourceVersion"]
+    return listed.items, listed.metadata.resource_version
+
+
+def _name(one: Any) -> str:
+    return str(one["metadata"]["name"] if isinstance(one, dict) else one.metadata.name)
 
 
 def _changes(listing: Callable[..., Any], within: float, **which: Any) -> Iterator[tuple[str, Any]]:

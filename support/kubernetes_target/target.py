@@ -40,7 +40,7 @@ class KubernetesTarget(PooledTarget[KubernetesDeployment]):
 
     def unavailable(self, spec: DeploymentSpec) -> str | None:
         if spec.engine == "real":
-            return "the Kubernetes target does not deploy the real engines yet: it has mocker and counting"
+            return "real engines are deployed by Dynamo's operator from your own graph: give -D graph=FILE"
         if spec.dynamo not in self._run.dynamo:
             return f"the image {self._image} has no Dynamo {spec.dynamo}: it has {', '.join(self._run.dynamo)}"
         return None
