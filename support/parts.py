@@ -6,6 +6,7 @@ Every part selects the same scenarios and makes the same division of them: nobod
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ NOTHING = 64
 """Exit status of a part that has no scenario."""
 Scenario = Any
 """behave.model.Scenario; behave has no types."""
+_EACH = 30
+"""Seconds that a scenario takes besides those that it speaks of."""
+_SECONDS = re.compile(r"\b(\d+) seconds?\b")
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ class Part:
 def divide(scenarios: Sequence[Scenario], parts: int) -> list[list[Scenario]]:
     """Part 0 and the others, each in the order given.
 
-    What stands in one rule for one backend stays together, since such scenarios often share a deployment; the largest
-    group goes first, to the part that has least.
+    What stands in one rule for one backend stays together, since such scenarios often share a deployment; the longest
+    group goes first, to the part that has least to do.
     """
     groups: dict[tuple[str, str, str], list[Scenario]] = defaultdict(list)
     alone = [one for one in scenarios if ALONE in one.effective_tags]
@@ -66,10 +70,20 @@ def divide(scenarios: Sequence[Scenario], parts: int) -> list[list[Scenario]]:
         if ALONE not in one.effective_tags:
             groups[_group(one)].append(one)
     found: list[list[Scenario]] = [[] for _ in range(parts)]
-    for group in sorted(groups.values(), key=len, reverse=True):
-        min(found, key=len).extend(group)
+    taken = [0] * parts
+    for group in sorted(groups.values(), key=_seconds, reverse=True):
+        least = taken.index(min(taken))
+        found[least].extend(group)
+        taken[least] += _seconds(group)
     order = {id(one): place for place, one in enumerate(scenarios)}
     return [alone, *(sorted(part, key=lambda one: order[id(one)]) for part in found)]
+
+
+def _seconds(scenarios: Sequence[Scenario]) -> int:
+    """About how long they take: so many seconds each, and those for which what they do is said to last."""
+    done = [step for one in scenarios for step in one.steps if step.step_type == "when"]
+    said = [step.name for step in done] + [cell for step in done for row in step.table or () for cell in row]
+    return _EACH * len(scenarios) + sum(int(number) for text in said for number in _SECONDS.findall(text))
 
 
 def _group(scenario: Scenario) -> tuple[str, str, str]:

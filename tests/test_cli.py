@@ -32,14 +32,27 @@ def test_behave_gets_what_was_typed_and_the_default_selection(typed: list[str], 
 
 def test_paths_mean_the_folder_in_which_they_were_typed(tmp_path: Path) -> None:
     (tmp_path / "a.feature").touch()
-    typed = ["a.feature:12", "plain", "-D", "log_dir=out", "-Detcd=bin", "-D", "backend=vllm", "..", "-t", "@vllm"]
+    typed = [
+        "a.feature:12",
+        "plain",
+        "-D",
+        "log_dir=out",
+        "-Detcd=bin",
+        "-Dgraph=g",
+        "-D",
+        "backend=vllm",
+        "..",
+        "-t",
+        "@vllm",
+    ]
     assert behave_arguments(typed, cwd=tmp_path)[:-1] == [
         f"{tmp_path}/a.feature:12",
         "plain",
         "-D",
         f"log_dir={tmp_path}/out",
         f"-Detcd={tmp_path}/bin",
-        *typed[5:],
+        f"-Dgraph={tmp_path}/g",
+        *typed[6:],
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from behave.parser import parse_steps
 
 from support.cli.parallel import jobs_of
 from support.errors import UsageError
@@ -21,10 +23,14 @@ from support.waiting import eventually
 from tests.in_lab import kill_and_expect_nothing_left, needs_lab, processes_of
 
 
-def scenario(rule: str, *tags: str, file: str = "a.feature") -> Any:
+def scenario(rule: str, *tags: str, file: str = "a.feature", does: str = "it is killed") -> Any:
     """As much of behave's as a division looks at."""
     made = SimpleNamespace(
-        effective_tags=list(tags), parent=SimpleNamespace(name=rule), location=SimpleNamespace(filename=file), kept=True
+        effective_tags=list(tags),
+        parent=SimpleNamespace(name=rule),
+        location=SimpleNamespace(filename=file),
+        steps=parse_steps(f"When {does}\nThen it serves again within 90 seconds"),
+        kept=True,
     )
     made.mark_skipped = lambda: setattr(made, "kept", False)
     return made
@@ -66,6 +72,19 @@ def test_what_may_share_a_deployment_stays_together() -> None:
     given += [scenario("rule", "vllm", file="b.feature") for _ in range(3)]
     groups = [{(*one.effective_tags, one.location.filename) for one in part} for part in divide(given, 4)[1:]]
     assert sorted(map(len, groups)) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "it is gone for 90 seconds",
+        "this happens\n| what | when |\n| gone for 85 seconds | at once |\n| killed | 5 seconds later |",
+    ],
+)
+def test_what_lasts_long_weighs_more(does: str) -> None:
+    """90 seconds, and 30 for the scenario, are as long as 4 scenarios of a moment."""
+    given = [scenario("long", does=does), *(scenario(f"rule {n}") for n in range(4))]
+    assert divide(given, 2)[1:] == [given[:1], given[1:]]
 
 
 def test_what_must_run_alone_is_part_0() -> None:
@@ -132,3 +151,17 @@ def test_after_a_kill_nothing_is_left(tmp_path: Path) -> None:
     with run(["-j", "2", "-t", "@migration and @vllm"], tmp_path) as process:
         eventually(lambda: len(processes_of(tmp_path)) > 15, within=60, describe="deployments are up")
         kill_and_expect_nothing_left(process, tmp_path)  # type: ignore[arg-type]  # text or bytes: it is killed
+
+
+@needs_lab
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
+def test_whoever_ends_a_run_ends_all_of_it(tmp_path: Path, how: signal.Signals) -> None:
+    features = ["features/migration/killed_worker.feature", "features/deployment/neighbours.feature"]
+    with run(["-j", "2", *features, "-t", "@vllm and not @nats"], tmp_path) as process:
+        eventually(lambda: len(processes_of(tmp_path)) > 15, within=60, describe="deployments are up")
+        process.send_signal(how)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert "report: " in said
+    assert not any(line.startswith("0|") for line in said.splitlines()), "what runs alone was not begun"
+    assert list((tmp_path / "temporary").iterdir()) == []

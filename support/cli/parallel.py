@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _PARTS = "parts"
 """Folder below log_dir in which parts write, until they are put together."""
 REFUSED = 2
 """Exit status of a part that could not run anything as asked."""
+_LOOKS = 0.5
 _CODES = {"passed": "passed", "failed": "failed", "broken": "error", "skipped": "skipped"}
 
 
@@ -49,22 +51,35 @@ def jobs_of(arguments: Sequence[str]) -> tuple[int, list[str]]:
 
 
 def run(command: Sequence[str], settings: Settings, jobs: int) -> int:
-    """Run all parts, then what must run alone; put their results together. behave's exit status."""
+    """Run all parts, then what must run alone; put their results together. behave's exit status.
+
+    Ctrl-C and SIGTERM end the parts that run, and no other one begins.
+    """
     begun = time.monotonic()
     held = hold(settings.log_dir)
     folder = settings.log_dir / _PARTS
     shutil.rmtree(folder, ignore_errors=True)
-    statuses = _side_by_side(command, folder, [Part(number, jobs) for number in range(1, jobs + 1)])
+    interrupted = threading.Event()
+    statuses = _side_by_side(command, folder, [Part(number, jobs) for number in range(1, jobs + 1)], interrupted)
     if all(status == REFUSED for status in statuses):
         return REFUSED
-    statuses += _side_by_side(command, folder, [Part(0, jobs)])
+    if not interrupted.is_set():
+        statuses += _side_by_side(command, folder, [Part(0, jobs)], interrupted)
     _put_together(folder, settings)
     held.close()
     _tell(settings.log_dir, time.monotonic() - begun)
     return max((status for status in statuses if status != NOTHING), default=0)
 
 
-def _side_by_side(command: Sequence[str], folder: Path, parts: Sequence[Part]) -> list[int]:
+def _side_by_side(
+    command: Sequence[str], folder: Path, parts: Sequence[Part], interrupted: threading.Event
+) -> list[int]:
+    """Their statuses. interrupted: set when somebody wants the run to end."""
+
+    def end() -> None:
+        interrupted.set()
+        _pass_on(running)
+
     running = [_start(command, folder, part) for part in parts]
     refusals = set[str]()
     readers = [
@@ -73,11 +88,11 @@ def _side_by_side(command: Sequence[str], folder: Path, parts: Sequence[Part]) -
     ]
     for reader in readers:
         reader.start()
-    ask_to_end = signal.signal(signal.SIGTERM, lambda number, frame: _pass_on(running))
+    ask_to_end = signal.signal(signal.SIGTERM, lambda number, frame: end())
     try:
         return [_status(process) for process in running]
     except KeyboardInterrupt:
-        _pass_on(running)
+        end()
         return [_status(process) for process in running]
     finally:
         for reader in readers:
@@ -108,8 +123,12 @@ def _repeat(process: subprocess.Popen[str], part: Part, refusals: set[str]) -> N
 
 
 def _status(process: subprocess.Popen[str]) -> int:
-    status = process.wait()
-    return status if status >= 0 else 1
+    """When it has ended. The kernel may give a signal to any thread, of libraries too: who waits here without a break
+    for a process does not see it before that ends."""
+    while process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_LOOKS)
+    return process.returncode if process.returncode >= 0 else 1
 
 
 def _pass_on(running: Sequence[subprocess.Popen[str]]) -> None:
@@ -121,6 +140,9 @@ def _pass_on(running: Sequence[subprocess.Popen[str]]) -> None:
 def _put_together(folder: Path, settings: Settings) -> None:
     """Move what the parts have written to where an undivided run writes it, and build the pages."""
     log_dir = settings.log_dir
+    if not folder.is_dir():
+        print("specs: no report: the run was ended before anything was recorded", file=sys.stderr)
+        return
     for name in ("allure-results", "evidence", "junit", "deployments"):
         shutil.rmtree(log_dir / name, ignore_errors=True)
     for part in sorted(folder.iterdir()):
@@ -129,7 +151,8 @@ def _put_together(folder: Path, settings: Settings) -> None:
         _move(part / "junit", log_dir / "junit", mark=f".{part.name}")
         _move(part / "deployments", log_dir / "deployments", mark=f".{part.name}")
         facts = log_dir / "allure-results" / "environment.properties"
-        facts.write_text(facts.read_text().replace(str(part), str(log_dir)))
+        if facts.exists():
+            facts.write_text(facts.read_text().replace(str(part), str(log_dir)))
     shutil.rmtree(folder)
     try:
         print(f"report: {build(log_dir / 'allure-results', log_dir / 'report.html')}")

@@ -12,7 +12,7 @@ from support.local.installed import dynamo_python
 from support.settings import ROOT, Settings
 from support.tags import check_expression, with_default_selection
 
-FOLDERS = ("log_dir", "etcd")
+PATHS = ("log_dir", "etcd", "described", "graph")
 """Settings whose relative value means the user's folder, not the project's, where behave runs."""
 
 
@@ -30,12 +30,12 @@ def run(arguments: Sequence[str]) -> int:
         dynamo_python(settings.dynamo)
     os.chdir(ROOT)
     command = [sys.executable, "-m", "behave", *argv]
-    if jobs > 1 and settings.target == "kubernetes" and settings.attach:
-        raise UsageError(f"-j {jobs}: there is one deployment in {settings.attach}, for one scenario at a time")
+    if jobs > 1 and settings.target == "kubernetes" and (there := settings.attach or settings.graph):
+        raise UsageError(f"-j {jobs}: there is one deployment, {there}, for one scenario at a time")
+    if settings.target == "local":
+        command = _in_lab(command)
     if jobs > 1:
         return parallel.run(command, settings, jobs)
-    if settings.target == "local":
-        _enter_lab(command)
     os.execv(command[0], command)
 
 
@@ -92,15 +92,15 @@ def _seen_from_root(arguments: Sequence[str], cwd: Path) -> list[str]:
 
 def _absolute(argument: str, cwd: Path) -> str:
     key, equals, value = argument.partition("=")
-    if equals and key.removeprefix("-D") in FOLDERS:
+    if equals and key.removeprefix("-D") in PATHS:
         return f"{key}={cwd / Path(value).expanduser()}"
     path, colon, line = argument.partition(":")
     return f"{cwd / path}{colon}{line}" if path.strip(".") and (cwd / path).exists() else argument
 
 
-def _enter_lab(command: list[str]) -> None:
-    """Go on in a lab; return where there can be none (scenarios that need one are then skipped, with the reason)."""
+def _in_lab(command: list[str]) -> list[str]:
+    """The command in a lab; as it is where there can be none (scenarios that need one are then skipped, with the
+    reason)."""
     from support.local import lab
 
-    if lab.unavailable() is None:
-        lab.enter(command)
+    return command if lab.unavailable() else [sys.executable, "-m", lab.__name__, *command]
