@@ -25,8 +25,9 @@ ENGINE = ROOT / "support" / "engines" / "counting.py"
 ONE_WORKER = DeploymentSpec(workers=1, slots=2, blocks=64)
 PARTS = """
 import asyncio, sys
+from types import SimpleNamespace
 sys.path.insert(0, sys.argv[1])
-from counting import FIRST, VOCABULARY, Slots, after
+from counting import FIRST, VOCABULARY, CountingEngine, Slots, after
 
 def numbers():
     assert [after(token) for token in (FIRST, 1000, VOCABULARY - 2)] == [FIRST + 1, 1001, VOCABULARY - 1]
@@ -65,8 +66,14 @@ async def cancelled_when_admitted():
     await asyncio.gather(turn, return_exceptions=True)
     assert (slots.running, slots.waiting, slots.used_blocks) == (0, 0, 0)
 
+async def no_token_is_left():
+    engine, _ = await CountingEngine.from_args(["--model-path", "x", "--model-name", "y"])
+    request = {"token_ids": [100, 101, 102], "stop_conditions": {"max_tokens": 0}}
+    (only,) = [chunk async for chunk in engine.generate(request, SimpleNamespace(id=lambda: "moved"))]
+    assert (only["token_ids"], only["finish_reason"]) == ([], "length")
+
 numbers()
-for part in (order, large_one_first, cancelled_when_admitted):
+for part in (order, large_one_first, cancelled_when_admitted, no_token_is_left):
     asyncio.run(part())
 print("all parts do")
 """

@@ -18,6 +18,8 @@ SIGUSR1 makes a worker slow while it serves (one tenth of its tokens a second, r
 An engine that is frozen (SIGSTOP) does not catch up with what it has missed when it goes on: no GPU would.
 SIGHUP makes the engine fail for good, as a real one does whose GPU has gone: each request that it runs or is given
 raises Dynamo's `EngineShutdown`. What becomes of the process is for whoever serves the engine to decide.
+Asked for no token it answers with none: a request whose last token has come, and whose worker dies before it has said
+that this was all, is moved by Dynamo 1.4.2 all the same, for the 0 tokens that are left.
 A prompt that begins with </s> is one that the engine cannot finish: it raises an error after FAILS_AFTER tokens, on
 every worker anew, as a real engine does with an input that breaks it. The worker itself goes on.
 """
@@ -234,12 +236,16 @@ class CountingEngine(LLMEngine):
         if self._mode == DisaggregationMode.PREFILL:
             enforce_prefill_max_tokens(request)
         prompt = request["token_ids"]
-        budget = (request.get("stop_conditions") or {}).get("max_tokens") or DEFAULT_MAX_TOKENS
+        asked = (request.get("stop_conditions") or {}).get("max_tokens")
+        budget = DEFAULT_MAX_TOKENS if asked is None else asked
         blocks = -(-(len(prompt) + budget) // BLOCK_SIZE)
         if blocks > self._slots.blocks:
             raise ValueError(f"the request needs {blocks} KV blocks, this worker has {self._slots.blocks}")
         logger.info("%s: %s", self._taken, context.id())
         logger.info("Wishes of %s: %s", context.id(), json.dumps(_wishes(request), sort_keys=True))
+        if not budget:
+            yield _last([], len(prompt), 0, "length")
+            return
         sent = 0
         try:
             async with self._slot(blocks, context) as admitted:
