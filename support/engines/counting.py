@@ -231,13 +231,7 @@ class CountingEngine(LLMEngine):
         self._failed.set()
 
     async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
-        if self._mode == DisaggregationMode.DECODE and not is_probe(request):
-            require_prefill_result(request, self._mode)
-        if self._mode == DisaggregationMode.PREFILL:
-            enforce_prefill_max_tokens(request)
-        prompt = request["token_ids"]
-        asked = (request.get("stop_conditions") or {}).get("max_tokens")
-        budget = DEFAULT_MAX_TOKENS if asked is None else asked
+        prompt, budget = request["token_ids"], self._budget(request)
         blocks = -(-(len(prompt) + budget) // BLOCK_SIZE)
         if blocks > self._slots.blocks:
             raise ValueError(f"the request needs {blocks} KV blocks, this worker has {self._slots.blocks}")
@@ -259,6 +253,15 @@ class CountingEngine(LLMEngine):
             if sent < budget:
                 self._aborted.inc()
                 logger.info("Aborted Request ID: %s after %d tokens", context.id(), sent)
+
+    def _budget(self, request: GenerateRequest) -> int:
+        """How many tokens are asked for. Raises what Dynamo does for a request that is not for this mode."""
+        if self._mode == DisaggregationMode.DECODE and not is_probe(request):
+            require_prefill_result(request, self._mode)
+        if self._mode == DisaggregationMode.PREFILL:
+            enforce_prefill_max_tokens(request)
+        asked = (request.get("stop_conditions") or {}).get("max_tokens")
+        return DEFAULT_MAX_TOKENS if asked is None else int(asked)
 
     @asynccontextmanager
     async def _slot(self, blocks: int, context: Context) -> AsyncIterator[bool]:
