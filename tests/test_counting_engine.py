@@ -27,7 +27,15 @@ PARTS = """
 import asyncio, sys
 from types import SimpleNamespace
 sys.path.insert(0, sys.argv[1])
-from counting import FIRST, VOCABULARY, CountingEngine, Slots, after
+from counting import FIRST, VOCABULARY, CountingEngine, EngineShutdown, Slots, after
+
+async def forever():
+    await asyncio.Event().wait()
+
+STAYS = SimpleNamespace(id=lambda: "one", async_killed_or_stopped=forever)
+
+def asked(tokens):
+    return {"token_ids": [100, 101, 102], "stop_conditions": {"max_tokens": tokens}}
 
 def numbers():
     assert [after(token) for token in (FIRST, 1000, VOCABULARY - 2)] == [FIRST + 1, 1001, VOCABULARY - 1]
@@ -68,12 +76,20 @@ async def cancelled_when_admitted():
 
 async def no_token_is_left():
     engine, _ = await CountingEngine.from_args(["--model-path", "x", "--model-name", "y"])
-    request = {"token_ids": [100, 101, 102], "stop_conditions": {"max_tokens": 0}}
-    (only,) = [chunk async for chunk in engine.generate(request, SimpleNamespace(id=lambda: "moved"))]
+    (only,) = [chunk async for chunk in engine.generate(asked(0), STAYS)]
     assert (only["token_ids"], only["finish_reason"]) == ([], "length")
 
+async def an_end_spares_nobody():
+    argv = ["--model-path", "x", "--model-name", "y", "--slots", "1", "--seconds-to-begin", "60"]
+    engine, _ = await CountingEngine.from_args(argv)
+    asks = [asyncio.ensure_future(anext(engine.generate(asked(5), STAYS))) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    engine.over.set()
+    done = await asyncio.wait_for(asyncio.gather(*asks, return_exceptions=True), 10)
+    assert [type(one) for one in done] == [EngineShutdown] * 2, "the one that begins, and the one that waits"
+
 numbers()
-for part in (order, large_one_first, cancelled_when_admitted, no_token_is_left):
+for part in (order, large_one_first, cancelled_when_admitted, no_token_is_left, an_end_spares_nobody):
     asyncio.run(part())
 print("all parts do")
 """

@@ -47,8 +47,7 @@ async def serve(engine: CountingEngine, config: WorkerConfig) -> None:
     loop = asyncio.get_running_loop()
     runtime = DistributedRuntime(loop, config.discovery_backend, config.request_plane)
     endpoint = runtime.endpoint(f"{config.namespace}.{config.component}.{config.endpoint}")
-    ending = asyncio.Event()
-    install_signal_handlers(loop, runtime, [endpoint], ending)
+    install_signal_handlers(loop, runtime, [endpoint], engine.over)
     told = await engine.start(0)
     endpoint.metrics.register_prometheus_expfmt_callback(lambda: generate_latest(engine.registry).decode())
     surfaces, stage, needs = _ROLES[config.disaggregation_mode]
@@ -61,11 +60,9 @@ async def serve(engine: CountingEngine, config: WorkerConfig) -> None:
         async with aclosing(engine.generate(request, context)) as answer:
             try:
                 async for chunk in answer:
-                    if ending.is_set():
-                        raise EngineShutdown("Engine was shut down during token generation")
                     yield chunk
             except EngineShutdown:
-                if not ending.is_set():
+                if engine.failed:
                     _end_with_engine(runtime)
                 raise
 

@@ -60,6 +60,7 @@ DEFAULT_MAX_TOKENS = 16
 SLOW = 10
 """By how much a worker that was made slow is slower."""
 FAILED = "The counting engine has failed for good"
+ENDED = "Engine was shut down during token generation"
 BREAKING = 2
 """The token </s>, with which no sound prompt begins."""
 FAILS_AFTER = 20
@@ -148,6 +149,27 @@ class Pace:
         self.interval = factor * self._usual
 
 
+class _Ends:
+    """What ends a request before its time: that its client leaves, or that the engine is over."""
+
+    def __init__(self, context: Context, engine: CountingEngine) -> None:
+        self._engine = engine
+        self._left = asyncio.ensure_future(context.async_killed_or_stopped())
+        self._over = asyncio.ensure_future(engine.over.wait())
+
+    async def come(self, *, within: float | None = None, before: asyncio.Future[Any] | None = None) -> bool:
+        """Wait so many seconds, or for something else. True: the client has left. EngineShutdown: no engine is left."""
+        others = {before} if before else set()
+        await asyncio.wait({self._left, self._over, *others}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        if self._over.done():
+            raise EngineShutdown(FAILED if self._engine.failed else ENDED)
+        return self._left.done()
+
+    def close(self) -> None:
+        self._left.cancel()
+        self._over.cancel()
+
+
 class CountingEngine(LLMEngine):
     """Counts on from the last prompt token, at `tokens_per_second` for each request."""
 
@@ -171,7 +193,10 @@ class CountingEngine(LLMEngine):
         self._seconds_to_begin = seconds_to_begin
         self._slots = Slots(slots=slots, blocks=blocks)
         self._publisher: Any = None
-        self._failed = asyncio.Event()
+        self.over = asyncio.Event()
+        """It ends, or has failed: nothing that it runs or is given has another token."""
+        self.failed = False
+        """For good."""
         self.registry = CollectorRegistry()
         self._tokens = Counter("counting_engine_tokens", "Tokens generated", registry=self.registry)
         self._gaps = Summary("counting_engine_token_seconds", "From token to token", registry=self.registry)
@@ -228,7 +253,8 @@ class CountingEngine(LLMEngine):
 
     def _fail(self) -> None:
         logger.error("%s", FAILED)
-        self._failed.set()
+        self.failed = True
+        self.over.set()
 
     async def generate(self, request: GenerateRequest, context: Context) -> AsyncGenerator[GenerateChunk, None]:
         prompt, budget = request["token_ids"], self._budget(request)
@@ -240,16 +266,17 @@ class CountingEngine(LLMEngine):
         if not budget:
             yield _last([], len(prompt), 0, "length")
             return
-        sent = 0
+        sent, ends = 0, _Ends(context, self)
         try:
-            async with self._slot(blocks, context) as admitted:
-                if admitted and await self._begun(context):
-                    async for token in self._count(prompt[-1] if prompt else 0, budget, context):
+            async with self._slot(blocks, ends) as admitted:
+                if admitted and not await ends.come(within=self._seconds_to_begin):
+                    async for token in self._count(prompt[-1] if prompt else 0, budget, ends):
                         if prompt[0] == BREAKING and sent == FAILS_AFTER:
                             raise RuntimeError(f"the engine broke on this prompt after {sent} tokens")
                         sent += 1
                         yield self._chunk(token, len(prompt), sent, last=sent == budget)
         finally:
+            ends.close()
             if sent < budget:
                 self._aborted.inc()
                 logger.info("Aborted Request ID: %s after %d tokens", context.id(), sent)
@@ -264,64 +291,40 @@ class CountingEngine(LLMEngine):
         return DEFAULT_MAX_TOKENS if asked is None else int(asked)
 
     @asynccontextmanager
-    async def _slot(self, blocks: int, context: Context) -> AsyncIterator[bool]:
+    async def _slot(self, blocks: int, ends: _Ends) -> AsyncIterator[bool]:
         """A slot; False when the request was cancelled while it waited for one."""
         turn = asyncio.ensure_future(self._slots.take(blocks))
-        stopped = asyncio.ensure_future(context.async_killed_or_stopped())
         try:
-            await asyncio.wait({turn, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await ends.come(before=turn)
             if not turn.done():
                 yield False
                 return
             self._publish()
             yield True
         finally:
-            stopped.cancel()
             if turn.done() and not turn.cancelled():
                 self._slots.give_back(blocks)
                 self._publish()
             else:
                 turn.cancel()
 
-    async def _begun(self, context: Context) -> bool:
-        """What comes before the first token is done; False when the request was cancelled meanwhile."""
-        if not self._seconds_to_begin:
-            return True
-        stopped = asyncio.ensure_future(context.async_killed_or_stopped())
-        try:
-            await asyncio.wait({stopped}, timeout=self._seconds_to_begin)
-            return not stopped.done()
-        finally:
-            stopped.cancel()
-
-    async def _count(self, token: int, budget: int, context: Context) -> AsyncIterator[int]:
+    async def _count(self, token: int, budget: int, ends: _Ends) -> AsyncIterator[int]:
         """Tokens at their times: each is due an interval after the one before was, however late that one came.
 
         What was due while the process was frozen is not caught up.
         """
         loop = asyncio.get_running_loop()
         last = due = loop.time()
-        stopped = asyncio.ensure_future(context.async_killed_or_stopped())
-        failed = asyncio.ensure_future(self._failed.wait())
-        try:
-            for _ in range(budget):
-                due = max(due, self._pace.resumed) + self._pace.interval
-                await asyncio.wait(
-                    {stopped, failed}, timeout=max(0.0, due - loop.time()), return_when=asyncio.FIRST_COMPLETED
-                )
-                if failed.done():
-                    raise EngineShutdown(FAILED)
-                if stopped.done():
-                    await asyncio.sleep(self._seconds_to_stop)
-                    return
-                token = after(token)
-                self._tokens.inc()
-                self._gaps.observe((now := loop.time()) - last)
-                last = now
-                yield token
-        finally:
-            stopped.cancel()
-            failed.cancel()
+        for _ in range(budget):
+            due = max(due, self._pace.resumed) + self._pace.interval
+            if await ends.come(within=max(0.0, due - loop.time())):
+                await asyncio.sleep(self._seconds_to_stop)
+                return
+            token = after(token)
+            self._tokens.inc()
+            self._gaps.observe((now := loop.time()) - last)
+            last = now
+            yield token
 
     def _chunk(self, token: int, prompt: int, sent: int, *, last: bool) -> GenerateChunk:
         if not last:
