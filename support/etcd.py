@@ -6,7 +6,7 @@ others; so a minority that has not noticed is seen as such.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -115,9 +115,11 @@ class EtcdCluster:
 
     def belongs(self) -> dict[str, int]:
         """Members that the cluster counts, by name, and their ids, as its leader tells. ConnectionError."""
+        return {one.name: one.ID for one in self._counted()}
+
+    def _counted(self) -> list[Any]:
         with _asked(self.leader()) as client:
-            told = client.clusterstub.MemberList(rpc_pb2.MemberListRequest(), ANSWERS_WITHIN)
-        return {one.name: one.ID for one in told.members}
+            return list(client.clusterstub.MemberList(rpc_pb2.MemberListRequest(), ANSWERS_WITHIN).members)
 
     def content(self, member: Component) -> tuple[int, dict[bytes, tuple[int, bytes]]]:
         """The revision that a member has, and what it holds: by key, when it was last changed (revision), and as what.
@@ -152,18 +154,31 @@ class EtcdCluster:
         there = self.belongs()
         if name not in there:
             raise DeploymentError(f"{name} does not belong to the etcd cluster: it has {', '.join(there)}")
-        self._change("MemberRemove", rpc_pb2.MemberRemoveRequest(ID=there[name]))
+        gone = there[name]
+        self._change(
+            "MemberRemove",
+            rpc_pb2.MemberRemoveRequest(ID=gone),
+            done=lambda: gone not in self.belongs().values(),
+        )
 
     def expect(self, peer_url: str) -> None:
         """Let a new member join that will speak from there. DeploymentError when the cluster does not take it."""
-        self._change("MemberAdd", rpc_pb2.MemberAddRequest(peerURLs=[peer_url]))
+        self._change(
+            "MemberAdd",
+            rpc_pb2.MemberAddRequest(peerURLs=[peer_url]),
+            done=lambda: any(peer_url in one.peerURLs for one in self._counted()),
+        )
 
-    def _change(self, what: str, wanted: Any) -> None:
-        """For some seconds after its start or a change a cluster refuses to be changed ("unhealthy cluster")."""
+    def _change(self, what: str, wanted: Any, done: Callable[[], bool]) -> None:
+        """For some seconds after its start or a change a cluster refuses to be changed ("unhealthy cluster").
+
+        A change may be done although no answer came, as when a leader takes itself out: done twice it is an error.
+        """
 
         def changed() -> bool:
-            with _asked(self.leader()) as client:
-                getattr(client.clusterstub, what)(wanted, ANSWERS_WITHIN)
+            if not done():
+                with _asked(self.leader()) as client:
+                    getattr(client.clusterstub, what)(wanted, ANSWERS_WITHIN)
             return True
 
         eventually(changed, within=CHANGES_WITHIN, describe=f"the etcd cluster does its {what}", error=DeploymentError)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+import support.etcd
 from injector.agents.partition import Obstruction
 from support.deployment import Component, Deployment
 from support.errors import DeploymentError, UsageError
@@ -96,6 +102,35 @@ def test_a_member_is_replaced_by_an_empty_one_that_then_holds_the_same() -> None
         assert {name: before[name] for name in ("etcd-0", "etcd-2")} == {n: after[n] for n in ("etcd-0", "etcd-2")}
         agreed(cluster)
         assert deployment.ailments() == ["etcd-1 was replaced"]
+
+
+@in_lab
+def test_a_change_of_members_that_was_done_without_an_answer_is_done() -> None:
+    lost = []
+
+    @contextmanager
+    def losing_answers(member: Component) -> Iterator[Any]:
+        def once(change: Callable[..., Any], *asked: Any) -> None:
+            change(*asked)
+            lost.append(member.name)
+            raise ConnectionError(f"{member.name} does not answer")
+
+        with asked(member) as client:
+            stub = client.clusterstub
+            yield SimpleNamespace(
+                clusterstub=SimpleNamespace(
+                    MemberList=stub.MemberList,
+                    MemberRemove=partial(once, stub.MemberRemove),
+                    MemberAdd=partial(once, stub.MemberAdd),
+                )
+            )
+
+    asked = support.etcd._asked
+    with deployed(workers=0, etcd_members=3) as deployment, patch("support.etcd._asked", losing_answers):
+        cluster = EtcdCluster(deployment)
+        deployment.replace_member(cluster.leader().name)
+        assert len(lost) == 2
+        assert len(cluster.belongs()) == 3
 
 
 @in_lab
