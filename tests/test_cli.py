@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from support.cli.checks import Check, check
 from support.cli.specifications import behave_arguments, settings_of, values
 from support.errors import UsageError
-from support.settings import ROOT
+from support.settings import ROOT, Settings
 
 DEFAULT = "--tags=not @slow and not @wip"
 
@@ -97,7 +99,10 @@ def test_a_mistake_is_one_sentence_and_status_2(typed: list[str], sentence: str)
 def test_help_names_every_command() -> None:
     said = _specs("--help").stdout
     assert all(f"\n  {command} " in said for command in ("run", "test", "up", "shell", "doctor", "setup", "cleanup"))
-    assert "ANYTHING BEHAVE TAKES" in _specs("run", "--help").stdout
+    told = _specs("run", "--help").stdout
+    assert "ANYTHING BEHAVE TAKES" in told
+    words = set(re.findall(r"\w+", told))
+    assert [one.name for one in fields(Settings) if one.name not in words] == []
 
 
 def test_every_check_runs_and_the_first_failure_is_the_status(capfd: pytest.CaptureFixture[str]) -> None:

@@ -32,9 +32,10 @@ def run(context: typer.Context) -> int:
     Without tags it runs all that this machine can do, without @slow and @wip scenarios; a tag expression such as
     "@migration and @sglang" selects among these, and one that names @slow or @wip gets those too. FEATURES are folders,
     files or FILE:LINE. Settings are target, backend, engine, request_plane, dynamo, etcd, fresh, timeout_scale and
-    log_dir; with target=kubernetes also image, context and namespace. With -j N scenarios run N at a time, each run in
-    a lab of its own, and those tagged @serial afterwards. The exit status is 0 when every promise was kept, 1 when one
-    was broken or could not be judged, and 2 when nothing could be run as asked.
+    log_dir; with target=kubernetes also image, context, namespace, attach, frontend_url, described, graph, lose_node,
+    return_node, lose_api and return_api: README has a table of what each means. With -j N scenarios run N at a time,
+    each run in a lab of its own, and those tagged @serial afterwards. The exit status is 0 when every promise was kept,
+    1 when one was broken or could not be judged, and 2 when nothing could be run as asked.
     """
     from support.cli.specifications import run as run_specifications
 
