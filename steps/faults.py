@@ -25,6 +25,12 @@ def strike(context: Context, whom: str, blow: Callable[[Component], Fault]) -> N
     context.world.journal.inject(*(blow(victim) for victim in victims(context.world.deployment, whom)))
 
 
+@when("{whom:Whom} {blow:Blow} while the answer of {name:Client} is being generated")
+def strike_meanwhile(context: Context, whom: str, blow: Callable[[Component], Fault], name: str) -> None:
+    context.world.client(name).wait_for_tokens(1)
+    strike(context, whom, blow)
+
+
 @when("{whom:Whom} {deed:Deed}")
 def strike_for_a_while(context: Context, whom: str, deed: Deed) -> None:
     context.world.strike(deed.to(whom))

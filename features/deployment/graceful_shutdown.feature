@@ -66,7 +66,7 @@ Feature: Workers take their leave without costing anyone an answer
     Scenario Outline: A prefill worker that is asked to end leaves its part to the other one and ends well
       Given a <backend> deployment with 2 prefill and 1 decode workers of its own that allows no migrations, with 3 seconds of grace
       And a client that streams 250 tokens
-      When one prefill worker is asked to end
+      When one prefill worker is asked to end while the answer of the client is being generated
       Then within 1 second it is sent nothing new
       And the next 6 good requests are served within 2 seconds each
       And none of them comes to the worker that is to end
