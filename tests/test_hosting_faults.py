@@ -25,7 +25,7 @@ from tests.made_deployments import deployment_of
 SPARE = "node-1"
 EVERYTHING = (
     'w: image x cannot be had on n; no node takes it; secret "s" not found; persistentvolumeclaim "p" not found; '
-    'RuntimeClass "r" not found; exceeded quota; maximum memory usage per Container is 1; violates PodSecurity'
+    'RuntimeClass "r" not found; exceeded quota; maximum memory usage per Pod is 1; violates PodSecurity'
 )
 
 

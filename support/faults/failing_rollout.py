@@ -66,12 +66,13 @@ FLAWS: dict[str, Flaw] = {
         beside={"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"requests.memory": "1Mi"}}},
     ),
     "more than one may have": Flaw(
-        r"maximum memory usage per Container is",
+        r"maximum memory usage per Pod is",
         container={"resources": _TOO_MUCH},
         beside={
             "apiVersion": "v1",
             "kind": "LimitRange",
-            "spec": {"limits": [{"type": "Container", "max": {"memory": "32Mi"}}]},
+            # The maximum of a container would be a default, too.
+            "spec": {"limits": [{"type": "Pod", "max": {"memory": "32Mi"}}]},
         },
     ),
     "less safety than is asked for": Flaw(r"violates PodSecurity", security="restricted"),
