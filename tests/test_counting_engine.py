@@ -83,7 +83,9 @@ async def an_end_spares_nobody():
     argv = ["--model-path", "x", "--model-name", "y", "--slots", "1", "--seconds-to-begin", "60"]
     engine, _ = await CountingEngine.from_args(argv)
     asks = [asyncio.ensure_future(anext(engine.generate(asked(5), STAYS))) for _ in range(2)]
-    await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while (engine._slots.running, engine._slots.waiting) != (1, 1):
+            await asyncio.sleep(0)  # each its turn
     engine.over.set()
     done = await asyncio.wait_for(asyncio.gather(*asks, return_exceptions=True), 10)
     assert [type(one) for one in done] == [EngineShutdown] * 2, "the one that begins, and the one that waits"

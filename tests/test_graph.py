@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # comes with the kubernetes client, without types
+import yaml
 
 from support.attached_target import graph as graphs
 from support.attached_target.graph import Graph

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # comes with the kubernetes client, without types
+import yaml
 
 from support.kubernetes_target import allowed
 from support.kubernetes_target.cluster import Cluster, Manifest
@@ -32,8 +32,7 @@ ACCOUNT = "specs-tests-graph"
 def user(tmp_path: Path) -> Iterator[Path]:
     """The file of a user who has that role and nothing else, on a cluster where graphs are made something of."""
     cluster = Cluster()
-    (role,) = [one for one in yaml.safe_load_all(allowed.ROLE.read_text()) if one["metadata"]["name"] == allowed.GRAPH]
-    named = role | {"metadata": {"name": ACCOUNT}}
+    named = allowed.role(allowed.GRAPH) | {"metadata": {"name": ACCOUNT}}
     with operator(cluster), user_with(cluster, named, tmp_path) as file:
         seen = Cluster()
         eventually(

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # comes with the client, without types
 from hamcrest import assert_that
 
 from support.errors import DeploymentError, Unavailable
 from support.kubernetes_target import allowed
-from support.kubernetes_target.allowed import ROLE, Right
+from support.kubernetes_target.allowed import Right
 from support.kubernetes_target.cluster import Cluster, Manifest
 from support.kubernetes_target.deployment import KubernetesDeployment
 from support.kubernetes_target.target import KubernetesTarget
@@ -23,7 +22,7 @@ from support.waiting import eventually
 from tests.on_cluster import RBAC, ROLE_KNOWN_WITHIN, some_deployment, some_target, user_with
 
 ACCOUNT = "specs-tests-suite"
-RULES: list[Manifest] = next(yaml.safe_load_all(ROLE.read_text()))["rules"]
+RULES: list[Manifest] = allowed.role(allowed.OWN)["rules"]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]  # comes with the kubernetes client, without types
+import yaml
 
 from support.errors import UsageError
 

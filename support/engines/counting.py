@@ -318,7 +318,7 @@ class CountingEngine(LLMEngine):
         for _ in range(budget):
             due = max(due, self._pace.resumed) + self._pace.interval
             if await ends.come(within=max(0.0, due - loop.time())):
-                await asyncio.sleep(self._seconds_to_stop)
+                await asyncio.sleep(self._seconds_to_stop)  # a real engine holds the slot until it has stopped
                 return
             token = after(token)
             self._tokens.inc()

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml  # type: ignore[import-untyped]  # comes with the client, without types
+import yaml
 
 from support.errors import SpecsError, Unavailable
-from support.kubernetes_target.cluster import Cluster
+from support.kubernetes_target.cluster import Cluster, Manifest
 from support.kubernetes_target.offers import offers
 
 ROLE = Path(__file__).with_name("role.yaml")
@@ -34,11 +34,16 @@ OWN, GRAPH, ATTACHED = (f"dynamo-fault-specs{which}" for which in ("", "-graph",
 attached to one."""
 
 
+def role(name: str) -> Manifest:
+    """The one of that name in `ROLE`."""
+    (found,) = [one for one in yaml.safe_load_all(ROLE.read_text()) if one["metadata"]["name"] == name]
+    return dict(found)
+
+
 def needed(role_name: str = OWN) -> list[Right]:
     """Rights that a run uses: those of that role of `ROLE`."""
-    (role,) = [one for one in yaml.safe_load_all(ROLE.read_text()) if one["metadata"]["name"] == role_name]
     found = []
-    for rule in role["rules"]:
+    for rule in role(role_name)["rules"]:
         for resource in rule["resources"]:
             kind, _, sub = resource.partition("/")
             found += [Right(verb, kind, rule["apiGroups"][0], sub) for verb in rule["verbs"]]
