@@ -15,6 +15,7 @@ PREFIX = "known_defect_by_chance."
 _LOST = re.compile(r"Unable to maintain lease\..*Unable to reconnect to ETCD cluster: deadline exceeded")
 _GIVEN_UP = re.compile(r"Unable to maintain lease\.")
 _STARTS, _REGISTERED, _KNOWN = "Initializing NetworkManager", "Registered endpoint", "added model"
+_ENDS = "Runtime shutdown initiated"
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,31 @@ def _lease_given_up(evidence: Path) -> bool:
 
 
 def _deaf_frontend(evidence: Path) -> bool:
-    """A frontend has known of no model since it started, though a worker that runs has registered one."""
-    started = [_since_its_start(log) for log in evidence.glob("frontend-*.log")]
-    registered = any(_REGISTERED in _since_its_start(log) for log in evidence.glob("*-worker-*.log"))
-    return registered and any(log and _KNOWN not in log for log in started)
+    """A frontend that started here has known of no model since, though a worker that runs has registered one."""
+    started = [log for log in evidence.glob("frontend-*.log") if _started_here(log)]
+    registered = any(_has_registered(log) for log in evidence.glob("*-worker-*.log"))
+    return registered and any(_KNOWN not in _since_its_start(log) for log in started)
+
+
+def _has_registered(log: Path) -> bool:
+    """Since its last start; one that has run since before the scenario did so then, and is known until it ends."""
+    since = _since_its_start(log)
+    return _REGISTERED in since if _started_here(log) else _ENDS not in since
 
 
 def _waiting_frontend(evidence: Path) -> bool:
     """A frontend has begun to end: where it has not ended, it waits for requests."""
-    return any("Runtime shutdown initiated" in _since_its_start(log) for log in evidence.glob("frontend-*.log"))
+    return any(_ENDS in _since_its_start(log) for log in evidence.glob("frontend-*.log"))
+
+
+def _started_here(log: Path) -> bool:
+    """It has found etcd anew in this scenario. A deployment that is used again tells of no start."""
+    return _STARTS in _text(log)
 
 
 def _since_its_start(log: Path) -> str:
-    """What it has written since it found etcd, when it started last; empty when it never did."""
-    _, started, since = _text(log).rpartition(_STARTS)
-    return since if started else ""
+    """What it has written since it found etcd, when it started last; all of it where that was before the scenario."""
+    return _text(log).rpartition(_STARTS)[2]
 
 
 def _text(log: Path) -> str:

@@ -130,6 +130,7 @@ def test_what_dynamo_writes_tells_of_it(tmp_path: Path) -> None:
 
 STARTED = "INFO dynamo_runtime::pipeline::network::manager: Initializing NetworkManager with TCP request plane\n"
 KNOWN = 'INFO dynamo_llm::discovery::watcher: added model model_name="m" namespace="dynamo"\n'
+ENDS = "INFO dynamo_runtime::runtime: Runtime shutdown initiated\n"
 REGISTERED = "INFO shared_tcp_endpoint: Registered endpoint 'dynamo.backend.generate' with shared TCP server\n"
 
 
@@ -141,8 +142,18 @@ REGISTERED = "INFO shared_tcp_endpoint: Registered endpoint 'dynamo.backend.gene
         (STARTED + KNOWN + STARTED + KNOWN, STARTED + REGISTERED, False),
         (STARTED + KNOWN + STARTED, STARTED + REGISTERED + STARTED, False),
         ("it waits for etcd\n", STARTED + REGISTERED, False),
+        (STARTED, "it served before\n", True),
+        (STARTED, "it served before\n" + ENDS, False),
     ],
-    ids=["knows of none", "knows of one", "knows of one again", "there is none to know of", "never started"],
+    ids=[
+        "knows of none",
+        "knows of one",
+        "knows of one again",
+        "there is none to know of",
+        "never started",
+        "knows of none though one has run all the time",
+        "knows of none as the one that ran has ended",
+    ],
 )
 def test_a_frontend_that_knows_of_no_model_tells_of_it(
     tmp_path: Path, frontend: str, worker: str, is_met: bool
@@ -164,8 +175,9 @@ def test_a_lease_that_was_given_up_tells_of_it(tmp_path: Path, why: str, is_met:
 
 def test_a_frontend_that_has_begun_to_end_tells_of_it(tmp_path: Path) -> None:
     tag, log = f"{PREFIX}waiting_frontend", tmp_path / "frontend-0.log"
-    log.write_text(STARTED + "INFO dynamo_runtime::runtime: Runtime shutdown initiated\n")
-    assert met([tag], tmp_path) is CHANCE_DEFECTS["waiting_frontend"]
+    for before in (STARTED, "it served before\n"):
+        log.write_text(before + ENDS)
+        assert met([tag], tmp_path) is CHANCE_DEFECTS["waiting_frontend"]
     log.write_text(log.read_text() + STARTED)
     assert met([tag], tmp_path) is None, "it ended, and was started again"
 
