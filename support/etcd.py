@@ -224,16 +224,44 @@ class EtcdCluster:
             return list(client.maintenancestub.Alarm(rpc_pb2.AlarmRequest(), ANSWERS_WITHIN).alarms)
 
     def make_room(self) -> None:
-        """Delete what `fill` stored, compact, defragment each member, and end the alarm. ConnectionError."""
-        with _asked(self.leader()) as client:
+        """Delete what `fill` stored, compact, defragment each member, and end the alarm.
+
+        DeploymentError when a member has no room, or says so, after all. ConnectionError.
+        """
+        leader = self.leader()
+        full = self.status(leader).size
+        with _asked(leader) as client:
             prefix = b"dynamo-fault-specs/fill/"
             client.kvstub.DeleteRange(
                 rpc_pb2.DeleteRangeRequest(key=prefix, range_end=prefix[:-1] + b"0"), ANSWERS_WITHIN
             )
         self.compact()
         for member in self.members:
+            self._defragment(member, below=full // 2)
+        eventually(
+            self._end_alarms,
+            within=CHANGES_WITHIN,
+            describe="no etcd member says that it is out of space",
+            error=DeploymentError,
+        )
+
+    def _defragment(self, member: Component, *, below: int) -> None:
+        """Until it is smaller than so many bytes: one that is behind has nothing yet to give back."""
+
+        def smaller() -> bool:
             with _asked(member) as client:
                 client.maintenancestub.Defragment(rpc_pb2.DefragmentRequest(), 5 * ANSWERS_WITHIN)
+            return self.status(member).size < below
+
+        eventually(
+            smaller,
+            within=CHANGES_WITHIN,
+            describe=f"{member.name} has given back what was deleted",
+            error=DeploymentError,
+        )
+
+    def _end_alarms(self) -> bool:
+        """True when none was left to be ended: a member may raise its own late."""
         raised_by_members = self.alarms()
         with _asked(self.leader()) as client:
             for raised in raised_by_members:
@@ -241,6 +269,7 @@ class EtcdCluster:
                     action=rpc_pb2.AlarmRequest.DEACTIVATE, memberID=raised.memberID, alarm=raised.alarm
                 )
                 client.maintenancestub.Alarm(ends, ANSWERS_WITHIN)
+        return not raised_by_members
 
     def compact(self) -> int:
         """Forget the history up to now; returns the revision up to which. ConnectionError."""

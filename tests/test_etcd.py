@@ -146,6 +146,23 @@ def test_a_cluster_runs_out_of_space_and_has_room_again() -> None:
 
 
 @in_lab
+def test_room_is_made_on_a_member_that_is_behind() -> None:
+    with deployed(workers=0, etcd_members=3, etcd_quota_mb=8) as deployment:
+        cluster = EtcdCluster(deployment)
+        cluster.fill()
+        slow = cluster.followers()[0]
+        others = [member for member in cluster.members if member is not slow]
+        cut = deployment.partition([slow], others, Obstruction(), seconds=2)
+        cut.cut()
+        cluster.make_room()
+        cut.mend()
+        assert max(status.size for status in cluster.statuses().values()) < 1 << 20
+        for _ in range(20):
+            cluster.touch()
+        assert cluster.alarms() == []
+
+
+@in_lab
 def test_history_can_be_forgotten() -> None:
     with deployed(workers=0) as deployment:
         Journal(target()).inject(*_fault(deployment, "compact", "etcd-0"))
