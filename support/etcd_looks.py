@@ -73,21 +73,23 @@ class EtcdKeeper:
         with closing(line):
             while not self._over.wait(EVERY):
                 with suppress(ConnectionError):
-                    self._write(self._look(member, line))
-
-    def _look(self, member: str, line: Line) -> EtcdLook:
-        """What it says of itself after the others have agreed: one that was just elected tells its old term until it
-        has stored something in the new one (etcd 3.5)."""
-        status = line.status()
-        at, agrees = time.monotonic() + self._offset, line.agrees()
-        if agrees:
-            status = line.status()
-        return EtcdLook(at, member, status.member, status.leader, status.term, status.revision, agrees)
+                    self._write(look_at(member, line, clock_offset=self._offset))
 
     def _write(self, seen: EtcdLook) -> None:
         with self._writing:
             self._file.write(json.dumps(asdict(seen)) + "\n")
             self._file.flush()
+
+
+def look_at(member: str, line: Line, *, clock_offset: float) -> EtcdLook:
+    """What a member says of itself after the others have agreed: one that was just elected tells its old term until it
+    has stored something in the new one (etcd 3.5). Where leadership moved meanwhile it is what it said before: they may
+    have agreed with another one. ConnectionError."""
+    status = line.status()
+    at, agrees = time.monotonic() + clock_offset, line.agrees()
+    if agrees and (later := line.status()).leader == status.leader:
+        status = later
+    return EtcdLook(at, member, status.member, status.leader, status.term, status.revision, agrees)
 
 
 def etcd_looks(folder: Path) -> list[EtcdLook]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
@@ -16,7 +16,8 @@ import support.etcd
 from injector.agents.partition import Obstruction
 from support.deployment import Component, Deployment
 from support.errors import DeploymentError, UsageError
-from support.etcd import EtcdCluster, Status
+from support.etcd import EtcdCluster, Line, Status
+from support.etcd_looks import look_at
 from support.faults import Fault, Stage, kind
 from support.faults.journal import Journal
 from support.faults.no_space import NoSpace
@@ -249,3 +250,35 @@ SAME = {f"etcd-{n}": {b"key": (3, b"value")} for n in range(3)}
 )
 def test_what_members_differ_in(leaders: list[int], held: dict[str, dict[bytes, tuple[int, bytes]]], said: str) -> None:
     assert Said({f"etcd-{n}": leader for n, leader in enumerate(leaders)}, held).differences() == said
+
+
+class _Telling:
+    """A line to a member that agrees, and tells of itself what it is told to: before, and after."""
+
+    def __init__(self, *told: Status) -> None:
+        self._told = iter(told)
+
+    def status(self) -> Status:
+        return next(self._told)
+
+    def agrees(self) -> bool:
+        return True
+
+
+def told(leader: int, term: int) -> Status:
+    return Status(1, "3.5", leader, term, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "leads"),
+    [
+        (told(1, 2), told(1, 3), 3),
+        (told(2, 2), told(1, 2), None),
+        (told(0, 2), told(1, 2), None),
+        (told(1, 2), told(2, 3), 2),
+    ],
+    ids=["its new term", "it took over meanwhile", "it was elected meanwhile", "it gave up meanwhile"],
+)
+def test_who_leads_is_not_told_of_two_terms_at_once(before: Status, after: Status, leads: int | None) -> None:
+    look = look_at("etcd-1", cast(Line, _Telling(before, after)), clock_offset=0.0)
+    assert (look.term if look.leads else None) == leads
