@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import grpc
 import httpx
@@ -19,6 +20,8 @@ from etcd3.etcdrpc import rpc_pb2
 from support.deployment import Component, Deployment
 from support.errors import DeploymentError
 from support.waiting import eventually
+
+T = TypeVar("T")
 
 ANSWERS_WITHIN = 2.0
 """Seconds; a member without a quorum answers what it can answer by itself in milliseconds."""
@@ -192,10 +195,15 @@ class EtcdCluster:
         if not others:
             raise DeploymentError(f"no other etcd member than {than.name} answers: nobody else can lead")
         other = self.status(others[0]).member
-        with _asked(than) as client:
-            client.maintenancestub.MoveLeader(rpc_pb2.MoveLeaderRequest(targetID=other), ANSWERS_WITHIN)
+
+        def handed_over() -> bool:
+            if self.leader() is than:
+                with _asked(than) as client:
+                    client.maintenancestub.MoveLeader(rpc_pb2.MoveLeaderRequest(targetID=other), ANSWERS_WITHIN)
+            return self.leader() is not than
+
         eventually(
-            lambda: self.leader() is not than,
+            handed_over,
             within=ELECTED_WITHIN,
             describe=f"another etcd member than {than.name} leads",
             error=DeploymentError,
@@ -203,38 +211,38 @@ class EtcdCluster:
 
     def fill(self, *, piece: int = 1 << 20, most: int = 1 << 28) -> int:
         """Store values until the cluster has no space left. Bytes stored. DeploymentError when there is no end."""
-        with _asked(self.leader()) as client:
-            for number in range(most // piece):
-                if not self._stored(client, f"dynamo-fault-specs/fill/{number}", b"0" * piece):
-                    return number * piece
+        for number in range(most // piece):
+            put = partial(_put, key=f"dynamo-fault-specs/fill/{number}", value=b"0" * piece)
+            if not self._of_leader("Put", put):
+                return number * piece
         raise DeploymentError(f"etcd still has space after {most} bytes: give it a quota")
 
-    def _stored(self, client: Any, key: str, value: bytes) -> bool:
-        try:
-            client.kvstub.Put(rpc_pb2.PutRequest(key=key.encode(), value=value), ANSWERS_WITHIN)
-        except grpc.RpcError as refused:
-            if refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
-                return False
-            raise
-        return True
+    def _of_leader(self, what: str, ask: Callable[[Any], T]) -> T:
+        """What the leader answers, asked again when it is not told in time, as while another one is elected: for what
+        may be done twice. DeploymentError when it never is."""
+
+        def asked() -> tuple[T]:
+            with _asked(self.leader()) as client:
+                return (ask(client),)
+
+        (answer,) = eventually(
+            asked, within=CHANGES_WITHIN, describe=f"etcd's leader does its {what}", error=DeploymentError
+        )
+        return answer
 
     def alarms(self) -> list[Any]:
-        """Alarms that are raised, one for each member (memberID) that raises it. ConnectionError."""
-        with _asked(self.leader()) as client:
-            return list(client.maintenancestub.Alarm(rpc_pb2.AlarmRequest(), ANSWERS_WITHIN).alarms)
+        """Alarms that are raised, one for each member (memberID) that raises it. DeploymentError."""
+        return list(self._of_leader("Alarm", partial(_alarm, rpc_pb2.AlarmRequest())).alarms)
 
     def make_room(self) -> None:
         """Delete what `fill` stored, compact, defragment each member, and end the alarm.
 
-        DeploymentError when a member has no room, or says so, after all. ConnectionError.
+        DeploymentError when a member has no room, or says so, after all.
         """
-        leader = self.leader()
-        full = self.status(leader).size
-        with _asked(leader) as client:
-            prefix = b"dynamo-fault-specs/fill/"
-            client.kvstub.DeleteRange(
-                rpc_pb2.DeleteRangeRequest(key=prefix, range_end=prefix[:-1] + b"0"), ANSWERS_WITHIN
-            )
+        full = self.status(self.leader()).size
+        prefix = b"dynamo-fault-specs/fill/"
+        filled = rpc_pb2.DeleteRangeRequest(key=prefix, range_end=prefix[:-1] + b"0")
+        self._of_leader("DeleteRange", lambda to: to.kvstub.DeleteRange(filled, ANSWERS_WITHIN))
         self.compact()
         for member in self.members:
             self._defragment(member, below=full // 2)
@@ -263,20 +271,25 @@ class EtcdCluster:
     def _end_alarms(self) -> bool:
         """True when none was left to be ended: a member may raise its own late."""
         raised_by_members = self.alarms()
-        with _asked(self.leader()) as client:
-            for raised in raised_by_members:
-                ends = rpc_pb2.AlarmRequest(
-                    action=rpc_pb2.AlarmRequest.DEACTIVATE, memberID=raised.memberID, alarm=raised.alarm
-                )
-                client.maintenancestub.Alarm(ends, ANSWERS_WITHIN)
+        for raised in raised_by_members:
+            ends = rpc_pb2.AlarmRequest(
+                action=rpc_pb2.AlarmRequest.DEACTIVATE, memberID=raised.memberID, alarm=raised.alarm
+            )
+            self._of_leader("Alarm", partial(_alarm, ends))
         return not raised_by_members
 
     def compact(self) -> int:
-        """Forget the history up to now; returns the revision up to which. ConnectionError."""
-        leader = self.leader()
-        revision = self.status(leader).revision
-        with _asked(leader) as client:
-            client.kvstub.Compact(rpc_pb2.CompactionRequest(revision=revision, physical=True), ANSWERS_WITHIN)
+        """Forget the history up to now; returns the revision up to which. DeploymentError."""
+        revision = self.status(self.leader()).revision
+
+        def forget(to: Any) -> None:
+            try:
+                to.kvstub.Compact(rpc_pb2.CompactionRequest(revision=revision, physical=True), ANSWERS_WITHIN)
+            except grpc.RpcError as refused:
+                if "compacted" not in str(refused.details()):  # done before, without an answer
+                    raise
+
+        self._of_leader("Compact", forget)
         return revision
 
     def remembers(self, revision: int) -> bool:
@@ -297,11 +310,27 @@ class EtcdCluster:
 
     def touch(self, times: int = 1) -> None:
         """Change a key of our own so often: revisions grow, as they do in a cluster that others use too."""
-        with _asked(self.leader()) as client:
-            for number in range(times):
-                client.kvstub.Put(
-                    rpc_pb2.PutRequest(key=b"dynamo-fault-specs/touch", value=b"%d" % number), ANSWERS_WITHIN
-                )
+
+        def put(to: Any) -> bool:
+            return all(_put(to, key="dynamo-fault-specs/touch", value=b"%d" % number) for number in range(times))
+
+        if not self._of_leader("Put", put):
+            raise DeploymentError("etcd has no space left")
+
+
+def _alarm(asked: Any, client: Any) -> Any:
+    return client.maintenancestub.Alarm(asked, ANSWERS_WITHIN)
+
+
+def _put(client: Any, *, key: str, value: bytes) -> bool:
+    """False when there is no space for it."""
+    try:
+        client.kvstub.Put(rpc_pb2.PutRequest(key=key.encode(), value=value), ANSWERS_WITHIN)
+    except grpc.RpcError as refused:
+        if refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return False
+        raise
+    return True
 
 
 class Line:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from support.deployment import Component, Deployment
+from support.errors import DeploymentError
 from support.spec import GENERATING
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Leases:
         parts = self._parts or self._deployment.of_role("frontend", *GENERATING)
         try:
             kept = [self._keeps(one) for one in parts if one.running or again]
-        except ConnectionError:
+        except (ConnectionError, DeploymentError):  # no answer, or it has just ended
             self.close()
             return False
         return all(kept)
