@@ -37,6 +37,10 @@ class FaultError(SpecsError):
     """A fault did not have its effect, or could not be taken back: no promise can be judged."""
 
 
+class TooBusy(FaultError):
+    """This machine was too busy to tell whether a promise of times was kept."""
+
+
 class NotWithin(AssertionError):
     """What was promised did not happen before its deadline; says what was seen last."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from behave.model_type import Status
 
 from support import chance_defects
-from support.errors import DeploymentError, UsageError
+from support.errors import DeploymentError, TooBusy, UsageError
 from support.report.scenario_runs import Runner, Scenario, run_of
 
 TAG = "known_defect"
@@ -63,7 +63,7 @@ def _judge(scenario: Scenario, runner: Runner) -> bool:
         scenario.error_message = message
         scenario.set_status(Status.failed)
         return True
-    return bool(scenario.status.has_failed())
+    return _judge_by_chance(scenario, runner)  # it may have met another one before
 
 
 def _judge_by_chance(scenario: Scenario, runner: Runner) -> bool:
@@ -76,9 +76,10 @@ def _judge_by_chance(scenario: Scenario, runner: Runner) -> bool:
 
 
 def _by_dynamo(scenario: Scenario) -> bool:
-    """It broke a promise, or a part of it ended under a step. Errors of faults and hooks tell nothing of Dynamo."""
-    ended = any(isinstance(step.exception, DeploymentError) for step in scenario.all_steps)
-    return scenario.status is Status.failed or (scenario.status is Status.error and ended)
+    """It broke a promise, however late that was told, or a part of it ended under a step. Errors of faults and hooks
+    tell nothing of Dynamo."""
+    told = any(isinstance(step.exception, (DeploymentError, TooBusy)) for step in scenario.all_steps)
+    return scenario.status is Status.failed or (scenario.status is Status.error and told)
 
 
 def _failed_last(scenario: Scenario) -> bool:

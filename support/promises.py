@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from support.checkers import BaseChecker, WholeLoadChecker, judge
 from support.counts import Counter, engine_running, in_flight
-from support.errors import DeploymentError, FaultError, NotWithin, UsageError
+from support.errors import DeploymentError, FaultError, NotWithin, TooBusy, UsageError
 from support.matchers import RecordMatcher, complete_answer, counted_answer
 from support.waiting import consistently, eventually, scaled
 from support.world import Left, World
@@ -103,7 +103,7 @@ def expect_of_load(world: World, *checkers: BaseChecker) -> None:
     broken = [verdict for verdict in verdicts if not verdict.passed]
     seen, late = "; ".join(map(str, broken)), context.results.late_ms
     if broken and all(verdict.timed for verdict in broken) and late > scaled(LATE_MS):
-        raise FaultError(
+        raise TooBusy(
             f"this machine is too busy to tell how long answers take: 1 request in 100 was sent {late:.0f} ms after"
             f" it was due, or later. Run fewer scenarios at a time (-j), and nothing else. Seen was: {seen}"
         )

@@ -25,3 +25,18 @@ Feature: A known defect that is met by chance
   @unmet
   Scenario: A part of it ends of something else
     When a part of it ends
+
+  @met @known_defect
+  Scenario: A defect is met by chance before the one that is known
+    Known defect: it is not well.
+
+    Then it lost tokens 3 to 4
+    And all is well
+
+  @met
+  Scenario: A defect is met by chance on a machine that is busy
+    Then the machine is too busy to tell
+
+  @unmet
+  Scenario: A machine is busy
+    Then the machine is too busy to tell

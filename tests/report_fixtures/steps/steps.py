@@ -7,7 +7,7 @@ from typing import Any
 from allure_commons._allure import step
 from behave import given, then, when
 
-from support.errors import DeploymentError, FaultError
+from support.errors import DeploymentError, FaultError, TooBusy
 from support.report.evidence import attach
 from support.waiting import eventually
 
@@ -27,6 +27,11 @@ def well(context: Any) -> None:
 def lost(context: Any, first: int, last: int) -> None:
     print("a line on stdout")
     raise AssertionError(f"lost tokens {first}-{last}; the stream ended after 240 ms without a finish reason")
+
+
+@then("the machine is too busy to tell")
+def busy(context: Any) -> None:
+    raise TooBusy("this machine is too busy to tell how long answers take")
 
 
 @when("the fault does not happen")
