@@ -5,13 +5,13 @@ from behave.runner import Context
 
 from support import discovery
 from support.checkers import (
+    AnsweredMeanwhileChecker,
     ListedChecker,
     NewLeaderChecker,
     NoOldNewsChecker,
     OneLeaderChecker,
     PauseChecker,
     ServedAgainChecker,
-    SuccessRateChecker,
 )
 from support.phrases import TYPES
 from support.promises import expect_of_load
@@ -134,7 +134,7 @@ def served_again(context: Context, seconds: int) -> None:
 
 @then("every answer that was asked for in the meantime is given in full")
 def answers_meanwhile(context: Context) -> None:
-    expect_of_load(context.world, SuccessRateChecker(phase="OVERFLOW"))
+    expect_of_load(context.world, AnsweredMeanwhileChecker())
 
 
 @then("the frontend has been started anew within {seconds:d} seconds of its end")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.checkers import (
+    AnsweredMeanwhileChecker,
     BaseChecker,
     ListedChecker,
     NewLeaderChecker,
@@ -22,6 +23,7 @@ from support.checkers import (
 )
 from support.etcd_looks import FILE, EtcdLook
 from support.marks import Fault, Marks
+from support.report.timeline import FaultMark
 from support.results import Results
 from support.roster import FILE as ROSTER
 from support.roster import Look
@@ -45,6 +47,23 @@ def seen(
     (path / FILE).write_text("".join(json.dumps(dataclasses.asdict(look)) + "\n" for look in of_etcd))
     Marks(phases=Marks.read(path).phases, faults=faults or [GONE]).write(path)
     return dataclasses.replace(given, loaded=Results(path))
+
+
+def test_answers_are_judged_until_the_fault_is_taken_back_and_not_while_it_is(tmp_path: Path) -> None:
+    def judged(path: Path, *late: dict[str, Any]) -> tuple[bool, str]:
+        given = context(path, [*(record(i, i / 2) for i in range(30)), *late])
+        given.journal.marks[:] = [FaultMark("gone", "etcd-0", BEGIN + 2, BEGIN + 8, healing_at=BEGIN + 7)]
+        return verdict(AnsweredMeanwhileChecker(), given)
+
+    assert judged(tmp_path / "a", failed(50, 7.1), failed(51, 1.9)) == (
+        True,
+        "of 10 requests in 5.0 s 10 were answered in full",
+    )
+    assert judged(tmp_path / "b", failed(50, 6.9)) == (False, "of 11 requests in 5.0 s 10 were answered in full")
+    assert verdict(AnsweredMeanwhileChecker(), context(tmp_path / "c", [record(0, 3.0)])) == (
+        False,
+        "no data: nothing was done and taken back",
+    )
 
 
 ALL = ("etcd-0", "etcd-1", "etcd-2")

@@ -88,6 +88,15 @@ def test_what_was_due_after_the_oldest_that_waits_says_nothing_yet(tmp_path: Pat
     assert seen(tmp_path / "b", made, until=FAULT + 3).as_before is None
 
 
+def test_what_is_slow_when_enough_was_seen_is_not_blamed_and_what_fails_is(tmp_path: Path) -> None:
+    made = [*every(0.1, 150), record(500, 15.1, 3.0)]
+    whole = Results(folder(tmp_path / "slow", made, phases=THREE, fault=2.0))
+    assert whole.recovery(FAULT).as_before is None
+    assert whole.recovery(FAULT, quick_until=BEGIN + 15).as_before == 0.0
+    broken = Results(folder(tmp_path / "broken", [*made, failed(501, 15.2)], phases=THREE, fault=2.0))
+    assert broken.recovery(FAULT, quick_until=BEGIN + 15).as_before is None
+
+
 def test_no_request_after_the_fault_is_none(tmp_path: Path) -> None:
     recovered = seen(tmp_path, every(0.1, 15))
     assert recovered.first_success is recovered.steady is recovered.as_before is None

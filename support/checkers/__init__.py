@@ -16,6 +16,7 @@ from support.checkers.base import (
     judge,
 )
 from support.checkers.clients import (
+    AnsweredMeanwhileChecker,
     BegunAnswersChecker,
     LatencyChecker,
     NewcomersHearChecker,
@@ -50,6 +51,7 @@ from support.checkers.etcd import (
 from support.checkers.workers import OthersLatencyChecker, RisingLatencyChecker, RosterChecker, ShareChecker
 
 __all__ = [
+    "AnsweredMeanwhileChecker",
     "BaseChecker",
     "BegunAnswersChecker",
     "LatencyChecker",

@@ -39,6 +39,9 @@ class ValidationContext:
     """Workers by the ids that answers name them by, as it was before the load."""
     logs: Callable[[], Mapping[str, str]] = dict
     """What each component wrote since the load began; a deployment may have served before."""
+    as_before_at: float = float("inf")
+    """When requests were seen to be answered as before for long enough (seconds since the epoch); the load ended then.
+    inf: nobody waited for that, or in vain."""
     seen: list[str] = field(default_factory=list)
     looked: bool = False
 

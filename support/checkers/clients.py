@@ -62,6 +62,24 @@ class SuccessRateChecker(BaseChecker):
 
 
 @dataclass(frozen=True)
+class AnsweredMeanwhileChecker(BaseChecker):
+    """Every request that was due while the first fault was there was answered in full. Taking it back takes time of its
+    own, which is not a part of it."""
+
+    def check(self, context: ValidationContext) -> bool:
+        marks, offset = context.journal.marks, context.results.clock_offset
+        if not marks or marks[0].healing_at is None:
+            raise NoData("nothing was done and taken back")
+        due, begin, end = pl.col("due"), marks[0].began_at + offset, marks[0].healing_at + offset
+        there = context.results.frame.filter(due.is_between(begin, end, closed="left")).select("status").collect()
+        if there.is_empty():
+            raise NoData(f"no request was due in the {end - begin:.1f} s")
+        answered = int((there["status"] == "completed").sum())
+        context.saw(f"of {len(there)} requests in {end - begin:.1f} s {answered} were answered in full")
+        return answered == len(there)
+
+
+@dataclass(frozen=True)
 class LatencyChecker(BaseChecker):
     """A percentile of complete answers is at most so many milliseconds. Scaled by the run's timeout_scale."""
 
@@ -90,7 +108,8 @@ class RecoveryTimeChecker(BaseChecker):
     within: float
 
     def check(self, context: ValidationContext) -> bool:
-        seen = context.results.recovery(context.last_fault + context.results.clock_offset)
+        at = context.last_fault + context.results.clock_offset
+        seen = context.results.recovery(at, quick_until=context.as_before_at)
         if seen.usual_ms is None:
             raise NoData("nothing was answered in full in the phase STANDARD: nobody knows what 'as before' is")
         context.saw(

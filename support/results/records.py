@@ -57,9 +57,9 @@ class Records:
             found = pl.when(inside if last else inside & (pl.col(column) < phase.end)).then(number).otherwise(found)
         return found
 
-    def recovery(self, at: float, *, until: float | None = None) -> Recovery:
-        """What became of requests that were due after `at` (and before `until`)."""
-        return recovery(self.frame, at, until=until)
+    def recovery(self, at: float, *, until: float | None = None, quick_until: float = float("inf")) -> Recovery:
+        """What became of requests that were due after `at` (and before `until`). See `support.results.recovery`."""
+        return recovery(self.frame, at, until=until, quick_until=quick_until)
 
     def as_before(self, at: float, *, until: float) -> bool:
         """Whether what was due between the two was answered as before in the end (`Recovery.as_before`).

@@ -41,9 +41,12 @@ class Recovery:
     """What nine in ten answers took at most in the phase STANDARD."""
 
 
-def recovery(frame: pl.LazyFrame, at: float, *, until: float | None = None) -> Recovery:
+def recovery(
+    frame: pl.LazyFrame, at: float, *, until: float | None = None, quick_until: float = float("inf")
+) -> Recovery:
     """After `at`. frame: as `Records.frame`. until: look only at what was due before, and do not blame this fault for
-    requests that were not slow yet when the next thing happened. Both are on the clock of the records."""
+    requests that were not slow yet when the next thing happened. quick_until: blame nothing that was due later for
+    being slow, as when enough was seen by then. All are on the clock of the records."""
     later = frame.filter(pl.col("due") >= at)
     usual = _usual(frame)
     limit = float("inf") if usual is None else usual + scaled(max(2 * usual, SLACK_MS))
@@ -54,7 +57,7 @@ def recovery(frame: pl.LazyFrame, at: float, *, until: float | None = None) -> R
         later.group_by((pl.col("due") - at).floor().alias("second"))
         .agg(
             pl.len(),
-            (pl.col("latency_ms") > limit).sum().alias("slow"),
+            ((pl.col("latency_ms") > limit) & (pl.col("due") < quick_until)).sum().alias("slow"),
             pl.col("due").filter(~_GOOD & ~LEFT).max().alias("last_bad"),
             pl.col("end").filter(_GOOD).min().alias("first_good"),
         )
