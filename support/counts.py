@@ -14,6 +14,7 @@ from support.deployment import Component
 from support.errors import DeploymentError
 from support.metrics import Metrics
 from support.spec import GENERATING
+from support.waiting import eventually
 
 Scrapes = Mapping[str, Metrics]
 """By component name."""
@@ -120,17 +121,30 @@ def scrape(components: list[Component]) -> dict[str, Metrics]:
     return scrapes
 
 
+TOLD_WITHIN = 10.0
+"""Seconds in which whoever serves tells its metrics: each is asked for 2 s at most, and a busy machine is slow."""
+
+
 class Counts:
     """Counters since a first scrape."""
 
     def __init__(self, components: list[Component]) -> None:
+        """DeploymentError when one does not tell in time."""
         self._components = components
-        self.before = scrape(components)
-        silent = [
-            one.name for one in components if one.role in ("frontend", *GENERATING) and one.name not in self.before
-        ]
-        if silent:
-            raise DeploymentError(f"{', '.join(silent)} did not answer for metrics when the scenario began")
+        self.before = dict[str, Metrics]()
+        eventually(
+            self._all_told,
+            within=TOLD_WITHIN,
+            describe="every frontend and worker tells its metrics when the scenario begins",
+            error=DeploymentError,
+        )
+
+    def _all_told(self) -> bool:
+        self.before = scrape(self._components)
+        telling = [one.name for one in self._components if one.role in ("frontend", *GENERATING)]
+        silent = [name for name in telling if name not in self.before]
+        assert not silent, f"{', '.join(silent)} did not answer"
+        return True
 
     def grown(self, counter: Counter) -> float:
         """By how much it has grown, over all frontends or all workers that there are.

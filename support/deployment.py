@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -327,10 +327,11 @@ class Deployment(ABC):
         """Components that are down, frozen, or no longer the ones that were started, and what became of them."""
 
     @abstractmethod
-    def in_flight(self, *roles: Role) -> dict[str, float]:
+    def in_flight(self, *roles: Role, may_be_silent: Collection[str] = ()) -> dict[str, float]:
         """Requests that components of these roles (frontends and workers) now work on, only where there are any.
 
-        ConnectionError for one that runs and does not answer.
+        may_be_silent: names of those that need not answer, as who is being started again; ConnectionError for another
+        one that runs and does not answer.
         """
 
     @abstractmethod

@@ -257,9 +257,9 @@ def ends_with_us(argv: Sequence[str]) -> list[str]:
 def _states(pid: int) -> set[str]:
     """State letter of each thread of a process (proc(5)); empty when it is gone."""
     states = set()
-    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
-        try:
-            states.add(thread.read_text().rpartition(")")[2].split()[0])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    gone = FileNotFoundError, ProcessLookupError
+    with suppress(*gone):
+        for thread in list(Path(f"/proc/{pid}/task").iterdir()):
+            with suppress(*gone):
+                states.add((thread / "stat").read_text().rpartition(")")[2].split()[0])
     return states

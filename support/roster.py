@@ -97,7 +97,7 @@ class RosterKeeper:
         while not self._over.wait(EVERY):
             try:
                 seen = look(self._deployment, at=time.monotonic() + self._offset)
-            except (ConnectionError, SpecsError):
+            except (OSError, SpecsError):  # no answer, or one of them has just ended
                 continue
             self._file.write(json.dumps(asdict(seen)) + "\n")
             self._file.flush()

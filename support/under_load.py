@@ -64,13 +64,21 @@ class UnderLoad:
         self._before: dict[str, Vital] = {}
         self._context: ValidationContext | None = None
         self._ended = False
+        self._sampler: Sampler | None = None
+        self._roster: RosterKeeper | None = None
         self._etcd: EtcdKeeper | None = None
+        self._as_before_at = float("inf")
 
     def begin(self) -> None:
         """Start it; the phase STANDARD begins. Returns when the first request is about to go out."""
         components = self.deployment.of_role("frontend", *GENERATING)
         self._before = {component.name: sample(component) for component in components}
-        self._serving = serving(self.deployment)
+        (self._serving,) = eventually(
+            lambda: (serving(self.deployment),),
+            within=SETTLED_WITHIN,
+            describe="the frontend tells whom it knows",
+            error=DeploymentError,
+        )
         self._written = {component.name: len(component.logs()) for component in components}
         self._counts = Counts(list(self.deployment.components.values()))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +142,10 @@ class UnderLoad:
     def _as_before(self, at: float) -> bool:
         """Of requests that still wait nobody knows how they will end: only what was due before them counts."""
         until = self._load.progress.oldest + self._load.clock_offset
-        return Records(self.folder).as_before(at, until=until)
+        seen = Records(self.folder).as_before(at, until=until)
+        if seen:
+            self._as_before_at = min(until, time.monotonic() + self._load.clock_offset)
+        return seen
 
     def finish(self, *, recovery: float) -> ValidationContext:
         """Go on for `recovery` seconds, end the load, and give what was seen. Called again, it gives the same.
@@ -160,10 +171,9 @@ class UnderLoad:
             return
         self._ended = True
         with ExitStack() as ending:
-            ending.callback(self._sampler.stop)
-            ending.callback(self._roster.stop)
-            if self._etcd:
-                ending.callback(self._etcd.stop)
+            for looking in (self._sampler, self._roster, self._etcd):
+                if looking:
+                    ending.callback(looking.stop)
             ending.callback(self._load.abort)
 
     # Inside.
@@ -179,11 +189,11 @@ class UnderLoad:
         """One group after the other; the phase begins when the first one's time has come."""
         for together in _groups(failures):
             self._await(together[0])
-            chosen = [fault for failure in together for fault in self._faults(failure)]
+            chosen = [(failure, self._faults(failure)) for failure in together]
             if phase and self._phases[-1][0] != phase:
                 self._enter(phase)
-            self._journal.inject(*chosen)
-            self._last(together)
+            self._journal.inject(*(fault for _, faults in chosen for fault in faults))
+            self._last(chosen)
 
     def _enter(self, phase: str) -> None:
         self._phases.append((phase, time.monotonic()))
@@ -211,7 +221,7 @@ class UnderLoad:
                 return time.monotonic() - since >= scaled(failure.after_seconds)
             if failure.when_metric is not None:
                 crossing = Crossing.parse(failure.when_metric)
-                value = self._sampler.value(crossing.series)
+                value = self._sampler.value(crossing.series) if self._sampler else None
                 return value is not None and crossing.met(value)
             return True
 
@@ -228,11 +238,15 @@ class UnderLoad:
         stage = Stage(self.deployment, self._plan, self.folder.parent)
         return kind(failure.type).of(stage, victims(self.deployment, failure.target), failure.parameters)
 
-    def _last(self, failures: Sequence[Failure]) -> None:
-        for failure in failures:
-            if failure.lasts is not None:
-                self.last(failure.lasts)
-                self._journal.heal()
+    def _last(self, done: Sequence[tuple[Failure, Sequence[Fault]]]) -> None:
+        """Each for its time, from now on. With the last one ends whatever was to last as long as the others."""
+        begun = time.monotonic()
+        timed = sorted(
+            ((failure.lasts, faults) for failure, faults in done if failure.lasts is not None), key=lambda each: each[0]
+        )
+        for lasts, faults in timed:
+            self.last(max(lasts - (time.monotonic() - begun) / scaled(1), 0.0))
+            self._journal.heal(*(faults if lasts < timed[-1][0] else ()))
 
     def _done(self) -> bool:
         return self._load.done
@@ -253,6 +267,7 @@ class UnderLoad:
             after={one.name: sample(one) for one in components if one.running or not self._struck(one.name)},
             serving=self._serving,
             logs=lambda: {one.name: one.logs()[self._written.get(one.name, 0) :] for one in components},
+            as_before_at=self._as_before_at,
         )
 
     def _struck(self, name: str) -> bool:

@@ -7,6 +7,7 @@ import re
 from support.deployment import Component, Deployment
 from support.errors import DeploymentError, UsageError
 from support.spec import GENERATING, Role
+from support.waiting import eventually
 
 _ROLES: dict[str, tuple[Role, ...]] = {
     "worker": GENERATING,
@@ -60,9 +61,12 @@ def _ranked(deployment: Deployment, role: str, rank: str) -> list[Component]:
 
 
 def _busy(component: Component) -> float:
-    from support.counts import in_flight
+    from support.counts import TOLD_WITHIN, in_flight
 
-    try:
-        return in_flight(component.metrics())
-    except ConnectionError as silent:
-        raise DeploymentError(f"nobody can say how busy it is: {silent}") from silent
+    (count,) = eventually(
+        lambda: (in_flight(component.metrics()),),
+        within=TOLD_WITHIN,
+        describe=f"{component.name} tells how busy it is",
+        error=DeploymentError,
+    )
+    return count

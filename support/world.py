@@ -362,7 +362,11 @@ class World:
             ending.callback(self.journal.heal)
 
     def _give_back(self, deployment: Deployment, *, passed: bool) -> None:
-        complaints = self._complaints(deployment) if passed else []
+        try:
+            complaints = self._complaints(deployment) if passed else []
+        except BaseException:
+            self.target.release(deployment, reuse=False)
+            raise
         # The mocker of 1.4.2 goes on generating for a client that has left, and nothing tells when it is done.
         busy_in_secret = self.left is not None and deployment.spec.engine == "mocker"
         # What was sent to a worker that did not hear NATS is delivered long after that, when TCP tries again.
@@ -377,10 +381,17 @@ class World:
         by_itself = [f"{name} {what}" for name, what in deployment.casualties().items() if name not in struck]
         if by_itself:
             return by_itself
+        busy: dict[str, float] = {}
+
+        def idle() -> bool:
+            nonlocal busy
+            busy = deployment.in_flight(may_be_silent=deployment.casualties())
+            return not busy
+
         try:
-            eventually(lambda: not deployment.in_flight(), within=SETTLED_WITHIN, describe="nothing is in flight")
-        except NotWithin:
-            return [f"{name} still works on {count:g} requests" for name, count in deployment.in_flight().items()]
+            eventually(idle, within=SETTLED_WITHIN, describe="nothing is in flight")
+        except NotWithin as still:
+            return [f"{name} still works on {count:g} requests" for name, count in busy.items()] or [str(still)]
         return []
 
     def _keep_evidence(self) -> None:

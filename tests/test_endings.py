@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class FakeDeployment:
         self.spec, self.components = spec, dict[str, Any]()
         self._looks = list(looks)
 
-    def in_flight(self) -> dict[str, float]:
+    def in_flight(self, *, may_be_silent: Collection[str] = ()) -> dict[str, float]:
         return self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
 
     def casualties(self) -> dict[str, str]:
@@ -88,6 +88,30 @@ def test_what_stays_in_flight_is_a_complaint(world: Callable[..., World], monkey
     monkeypatch.setattr("support.world.SETTLED_WITHIN", 0.1)
     target = FakeTarget({"vllm-worker-0": 2})
     with pytest.raises(DeploymentError, match="vllm-worker-0 still works on 2 requests"):
+        world(target).finish(passed=True)
+    assert target.reused == [False]
+
+
+def test_who_does_not_tell_what_is_in_flight_is_a_complaint(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(deployment: FakeDeployment, *, may_be_silent: Collection[str] = ()) -> dict[str, float]:
+        raise ConnectionError("vllm-worker-0 does not answer")
+
+    monkeypatch.setattr("support.world.SETTLED_WITHIN", 0.1)
+    monkeypatch.setattr(FakeDeployment, "in_flight", silent)
+    target = FakeTarget()
+    with pytest.raises(DeploymentError, match="vllm-worker-0 does not answer"):
+        world(target).finish(passed=True)
+    assert target.reused == [False]
+
+
+def test_whatever_its_end_is_the_deployment_is_given_back(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeDeployment, "casualties", lambda deployment: 1 / 0)
+    target = FakeTarget()
+    with pytest.raises(ZeroDivisionError):
         world(target).finish(passed=True)
     assert target.reused == [False]
 

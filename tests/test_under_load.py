@@ -99,6 +99,30 @@ def test_a_failure_can_wait_for_a_metric_and_is_taken_back_after_its_time() -> N
 
 
 @in_lab
+def _of_different_lengths() -> dict[str, float]:
+    long = Failure(type="pause", target="vllm-worker-0", lasts=4.0)
+    short = Failure(type="slow", target="vllm-worker-1", at_once=True, lasts=1.0)
+    forever = Failure(type="slow", target="vllm-worker-2", at_once=True)
+    scenario = Scenario(
+        name="lengths",
+        backend="vllm",
+        deployment={"workers": 3},
+        load=Load(clients=4, max_tokens=20),
+        failures=[long, short, forever],
+        recovery=0.5,
+    )
+    context = run(scenario, target(), folder(), note=lambda words: None)
+    begun = min(mark.began_at for mark in context.journal.marks)
+    return {mark.target: (mark.ended_at or 0.0) - begun for mark in context.journal.marks}
+
+
+def test_failures_that_happen_at_once_each_end_at_their_own_time() -> None:
+    lasted = _of_different_lengths()
+    assert lasted["vllm-worker-1"] + 2 < lasted["vllm-worker-0"]
+    assert abs(lasted["vllm-worker-2"] - lasted["vllm-worker-0"]) < 1
+
+
+@in_lab
 def _scaled() -> list[list[str]]:
     deployment = target().deployment(DeploymentSpec(workers=2))
     try:

@@ -45,11 +45,11 @@ class Journal:
         """Something else that was done on purpose, such as a client that left."""
         self.marks.append(mark)
 
-    def heal(self) -> None:
-        """Take back every fault, last one first. FaultError for those that could not be."""
+    def heal(self, *faults: Fault) -> None:
+        """Take back these, or every fault, last one first. FaultError for those that could not be."""
         failed = []
-        while self._open:
-            fault, mark = self._open.pop()
+        for fault, mark in reversed([(one, mark) for one, mark in self._open if not faults or one in faults]):
+            self._open.remove((fault, mark))
             began = time.monotonic()
             try:
                 fault.heal()

@@ -145,7 +145,7 @@ def _ip(commands: list[str], *, within: str | None = None) -> None:
     """Run `ip` commands, all in one process; within: in that namespace."""
     place = ["-n", within] if within else []
     told = "".join(f"{command}\n" for command in commands)
-    done = subprocess.run(["ip", *place, "-batch", "-"], input=told, capture_output=True, text=True, timeout=10)
+    done = subprocess.run(["ip", *place, "-batch", "-"], input=told, capture_output=True, text=True, timeout=60)
     if done.returncode:
         said, _, line = done.stderr.strip().rpartition("\nCommand failed -:")
         failed = commands[int(line) - 1] if line.isdigit() else commands[0]
