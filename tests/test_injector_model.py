@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -235,3 +236,44 @@ def test_every_state_leads_to_an_end_through_recovering() -> None:
     for state, after in NEXT.items():
         assert not after & ends or state is State.RECOVERING
         assert state.over or State.RECOVERING in after | {state}
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[tuple[Agent, FakeHarm, FakeClock]]:
+    """An agent that looks when it is told to, with a fault on pod a."""
+    clock, harm = FakeClock(), FakeHarm()
+    agent = Agent(tmp_path, [harm], clock=clock)
+    agent._watch.start = lambda: None  # type: ignore[method-assign]
+    agent.start()
+    agent.inject(Order(id="f0", kind=Kind.PROCESS, fault_type="X", pods=("a",), seconds=SECONDS))
+    yield agent, harm, clock
+    agent.close()
+
+
+def test_a_fault_that_ends_while_it_is_looked_at_has_expired(watched: tuple[Agent, FakeHarm, FakeClock]) -> None:
+    agent, harm, clock = watched
+
+    def lost_at_the_deadline(work: Work) -> str:
+        clock.seconds = SECONDS
+        harm.there.clear()
+        return "its keeper has gone"
+
+    harm.lost = lost_at_the_deadline  # type: ignore[method-assign]
+    agent._look()
+    (fault,) = agent.faults()
+    assert (fault.state, fault.reason) == (State.EXPIRED, None)
+
+
+def test_who_cannot_tell_of_a_fault_keeps_no_other_from_its_end(watched: tuple[Agent, FakeHarm, FakeClock]) -> None:
+    agent, harm, clock = watched
+
+    def broken(work: Work) -> str:
+        raise ValueError("nobody thought of it")
+
+    harm.lost = broken  # type: ignore[method-assign]
+    harm.departed = broken  # type: ignore[assignment, method-assign]
+    agent._look()
+    clock.seconds = SECONDS
+    agent._look()
+    (fault,) = agent.faults()
+    assert fault.state is State.EXPIRED

@@ -6,9 +6,11 @@ Everything is in the journal before it is done. A thread ends what is due, and w
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from injector.agents.family import Family, Step, Work
 from injector.agents.memory import Memory
@@ -16,6 +18,10 @@ from injector.clock import Clock
 from injector.errors import Conflict, Unable, Undone
 from injector.fault import Fault, Order
 from injector.life import NEXT, State
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 LOOKS_EVERY = 1.0
 """Seconds between two looks at faults that are active, and between two attempts to take one back."""
@@ -270,8 +276,11 @@ class Agent:
             self._quietly_take_back(fault, State.EXPIRED, reason)
         elif reason := _asked(family.lost, work):
             gone = _asked(family.victim_gone, work)  # it may have gone between the two questions
-            self._quietly_take_back(fault, State.EXPIRED if gone else State.FAILED, gone or reason)
-        elif (departed := family.departed(work)) != fault.departed:
+            if not gone and self._clock.seconds_until(fault.deadline) <= 0:  # or its time may have come
+                self._quietly_take_back(fault, State.EXPIRED, None)
+            else:
+                self._quietly_take_back(fault, State.EXPIRED if gone else State.FAILED, gone or reason)
+        elif (departed := _asked(family.departed, work)) is not None and departed != fault.departed:
             fault.departed = departed
             self._memory.save_if_possible(fault)
 
@@ -282,8 +291,12 @@ class Agent:
             return  # its reason says it, and it is tried again
 
 
-def _asked(question: Callable[[Work], str | None], work: Work) -> str | None:
+def _asked(question: Callable[[Work], T | None], work: Work) -> T | None:
+    """None, too, when it cannot be told. Whatever it raises ends no watch: the other faults have deadlines as well."""
     try:
         return question(work)
     except (OSError, RuntimeError):
         return None  # who cannot tell has seen nothing
+    except Exception:  # noqa: BLE001  # a watch that ends would let every other fault last for ever
+        _log.exception("the fault %s: nobody can tell how it is now", work.fault.id)
+        return None
