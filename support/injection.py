@@ -56,7 +56,11 @@ class InjectionService:
         """
         self.url, self._namespace, self._pod_of = url, namespace, pod_of
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=ANSWERS_WITHIN, trust_env=False, verify=False)
+        # A connection for each call: on one that is kept, an injection can meet the moment at which it is closed.
+        once = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=ANSWERS_WITHIN, trust_env=False, verify=False, limits=once
+        )
 
     def ready(self) -> bool:
         """It answers, and so does every agent."""

@@ -102,19 +102,23 @@ def _send(processes: list[Process], number: int) -> None:
 
 
 def _hold(deadline: int, plan: Plan) -> None:
-    """Until the deadline; a cycle begins with its frozen part."""
+    """Until the deadline, and a little longer: the agent comes first. A cycle begins with its frozen part.
+
+    Who belongs to the plan is looked up while they stand still: it takes milliseconds, in which they would run on.
+    """
     cycle = plan["cycle"]
-    if cycle is None:
-        time.sleep(max(0.0, _left(deadline) + GRACE))
-        return
-    while (left := _left(deadline)) > 0:
-        processes = of(plan)
-        if not processes:
-            return
+    processes = of(plan) if cycle else []
+    while cycle and processes and (left := _left(deadline)) > 0:
+        frozen_until = time.monotonic() + min(left, cycle["period"] * cycle["share"])
         _send(processes, SIGSTOP)
-        time.sleep(min(left, cycle["period"] * cycle["share"]))
-        _send(processes, SIGCONT)
+        now = of(plan)
+        _send([each for each in now if each not in processes], SIGSTOP)
+        time.sleep(max(0.0, frozen_until - time.monotonic()))
+        _send(now, SIGCONT)
+        processes = now
         time.sleep(max(0.0, min(_left(deadline), cycle["period"] * (1 - cycle["share"]))))
+    if processes or not cycle:
+        time.sleep(max(0.0, _left(deadline) + GRACE))
 
 
 def _strained(strain: Strain | None) -> object:

@@ -4,7 +4,7 @@ THROTTLE, COMPUTE_OVERLOAD and OVERHEAT leave the worker a share of the time: it
 
     fault             like                                    period    frozen: LOW  MEDIUM  HIGH
     THROTTLE          lower clocks                            100 ms         25 %    50 %   75 %
-    COMPUTE_OVERLOAD  1, 2 or 4 others share the GPU           60 ms         50 %    67 %   80 %
+    COMPUTE_OVERLOAD  1, 2 or 4 others share the GPU          120 ms         50 %    67 %   80 %
     OVERHEAT          bursts of thermal slow-down            1000 ms         30 %    60 %   90 %
 
 MEMORY_PRESSURE limits the address space: a process that asks for more than 1 GiB (LOW), 256 MiB (MEDIUM) or 16 MiB
@@ -39,7 +39,7 @@ from injector.words import GpuFault, Kind, Severity
 
 CYCLES: dict[GpuFault, tuple[float, dict[Severity, float]]] = {
     GpuFault.THROTTLE: (0.1, {Severity.LOW: 0.25, Severity.MEDIUM: 0.5, Severity.HIGH: 0.75}),
-    GpuFault.COMPUTE_OVERLOAD: (0.06, {Severity.LOW: 0.5, Severity.MEDIUM: 0.67, Severity.HIGH: 0.8}),
+    GpuFault.COMPUTE_OVERLOAD: (0.12, {Severity.LOW: 0.5, Severity.MEDIUM: 0.67, Severity.HIGH: 0.8}),
     GpuFault.OVERHEAT: (1.0, {Severity.LOW: 0.3, Severity.MEDIUM: 0.6, Severity.HIGH: 0.9}),
 }
 """Seconds of a period, and the share of it in which the worker is frozen."""
