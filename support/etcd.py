@@ -19,7 +19,7 @@ from etcd3.etcdrpc import rpc_pb2
 
 from support.deployment import Component, Deployment
 from support.errors import DeploymentError
-from support.waiting import eventually
+from support.waiting import eventually, first_answer
 
 T = TypeVar("T")
 
@@ -221,14 +221,13 @@ class EtcdCluster:
         """What the leader answers, asked again when it is not told in time, as while another one is elected: for what
         may be done twice. DeploymentError when it never is."""
 
-        def asked() -> tuple[T]:
+        def asked() -> T:
             with _asked(self.leader()) as client:
-                return (ask(client),)
+                return ask(client)
 
-        (answer,) = eventually(
+        return first_answer(
             asked, within=CHANGES_WITHIN, describe=f"etcd's leader does its {what}", error=DeploymentError
         )
-        return answer
 
     def alarms(self) -> list[Any]:
         """Alarms that are raised, one for each member (memberID) that raises it. DeploymentError."""

@@ -259,7 +259,7 @@ def _states(pid: int) -> set[str]:
     states = set()
     gone = FileNotFoundError, ProcessLookupError
     with suppress(*gone):
-        for thread in list(Path(f"/proc/{pid}/task").iterdir()):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
             with suppress(*gone):
                 states.add((thread / "stat").read_text().rpartition(")")[2].split()[0])
     return states

@@ -31,7 +31,7 @@ from support.sampling import Sampler, sample
 from support.scenarios import Crossing, Failure, Load, Scenario
 from support.spec import GENERATING, DeploymentSpec
 from support.victims import victims
-from support.waiting import eventually, scaled
+from support.waiting import eventually, first_answer, scaled
 
 BASELINE_REQUESTS = 10
 """That must have ended before anything is done; else there is nothing to compare with."""
@@ -73,8 +73,8 @@ class UnderLoad:
         """Start it; the phase STANDARD begins. Returns when the first request is about to go out."""
         components = self.deployment.of_role("frontend", *GENERATING)
         self._before = {component.name: sample(component) for component in components}
-        (self._serving,) = eventually(
-            lambda: (serving(self.deployment),),
+        self._serving = first_answer(
+            lambda: serving(self.deployment),
             within=SETTLED_WITHIN,
             describe="the frontend tells whom it knows",
             error=DeploymentError,

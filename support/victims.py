@@ -7,7 +7,7 @@ import re
 from support.deployment import Component, Deployment
 from support.errors import DeploymentError, UsageError
 from support.spec import GENERATING, Role
-from support.waiting import eventually
+from support.waiting import first_answer
 
 _ROLES: dict[str, tuple[Role, ...]] = {
     "worker": GENERATING,
@@ -63,10 +63,9 @@ def _ranked(deployment: Deployment, role: str, rank: str) -> list[Component]:
 def _busy(component: Component) -> float:
     from support.counts import TOLD_WITHIN, in_flight
 
-    (count,) = eventually(
-        lambda: (in_flight(component.metrics()),),
+    return first_answer(
+        lambda: in_flight(component.metrics()),
         within=TOLD_WITHIN,
         describe=f"{component.name} tells how busy it is",
         error=DeploymentError,
     )
-    return count

@@ -94,3 +94,9 @@ def eventually(
             for narrator in _narrators:
                 narrator(f"waiting up to {scaled(within):g} s: {describe}")
         _never.wait(min(interval, deadline - now))
+
+
+def first_answer(ask: Callable[[], T], *, within: float, describe: str, error: type[Exception] = NotWithin) -> T:
+    """What `ask` answers, be it nothing, as soon as it does: only what it raises says "not yet", as in `eventually`."""
+    (answer,) = eventually(lambda: (ask(),), within=within, describe=describe, error=error)
+    return answer

@@ -362,17 +362,16 @@ class World:
             ending.callback(self.journal.heal)
 
     def _give_back(self, deployment: Deployment, *, passed: bool) -> None:
-        try:
-            complaints = self._complaints(deployment) if passed else []
-        except BaseException:
-            self.target.release(deployment, reuse=False)
-            raise
         # The mocker of 1.4.2 goes on generating for a client that has left, and nothing tells when it is done.
         busy_in_secret = self.left is not None and deployment.spec.engine == "mocker"
         # What was sent to a worker that did not hear NATS is delivered long after that, when TCP tries again.
         sent_in_vain = deployment.spec.request_plane == "nats" and bool(self.journal.evidence)
-        as_good_as_new = passed and not (complaints or busy_in_secret or sent_in_vain)
-        self.target.release(deployment, reuse=as_good_as_new)
+        as_good_as_new = False
+        try:
+            complaints = self._complaints(deployment) if passed else []
+            as_good_as_new = passed and not (complaints or busy_in_secret or sent_in_vain)
+        finally:
+            self.target.release(deployment, reuse=as_good_as_new)
         if complaints:
             raise DeploymentError(f"the promises were kept, but {'; '.join(complaints)}")
 

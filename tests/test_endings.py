@@ -14,16 +14,22 @@ from support.settings import Settings
 from support.spec import DeploymentSpec
 from support.world import World
 
+Look = dict[str, float] | ConnectionError
+"""What is in flight, or that nobody tells."""
+
 
 class FakeDeployment:
     """Without a component. At each look something else is in flight, and in the end what was last."""
 
-    def __init__(self, spec: DeploymentSpec, looks: Iterable[dict[str, float]]) -> None:
+    def __init__(self, spec: DeploymentSpec, looks: Iterable[Look]) -> None:
         self.spec, self.components = spec, dict[str, Any]()
         self._looks = list(looks)
 
     def in_flight(self, *, may_be_silent: Collection[str] = ()) -> dict[str, float]:
-        return self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+        look = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+        if isinstance(look, ConnectionError):
+            raise look
+        return look
 
     def casualties(self) -> dict[str, str]:
         return {}
@@ -38,7 +44,7 @@ class FakeDeployment:
 class FakeTarget:
     """Remembers which deployments may be used again."""
 
-    def __init__(self, *looks: dict[str, float]) -> None:
+    def __init__(self, *looks: Look) -> None:
         self._looks = looks or ({},)
         self.reused: list[bool] = []
 
@@ -84,24 +90,20 @@ def test_what_comes_when_nothing_was_in_flight_any_more_is_no_complaint(world: C
     assert target.reused == [True]
 
 
-def test_what_stays_in_flight_is_a_complaint(world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("support.world.SETTLED_WITHIN", 0.1)
-    target = FakeTarget({"vllm-worker-0": 2})
-    with pytest.raises(DeploymentError, match="vllm-worker-0 still works on 2 requests"):
-        world(target).finish(passed=True)
-    assert target.reused == [False]
-
-
-def test_who_does_not_tell_what_is_in_flight_is_a_complaint(
-    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("last", "complaint"),
+    [
+        ({"vllm-worker-0": 2}, "vllm-worker-0 still works on 2 requests"),
+        (ConnectionError("vllm-worker-0 does not answer"), "vllm-worker-0 does not answer"),
+    ],
+    ids=["it does not end", "it does not tell"],
+)
+def test_what_stays_in_flight_is_a_complaint(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, last: Look, complaint: str
 ) -> None:
-    def silent(deployment: FakeDeployment, *, may_be_silent: Collection[str] = ()) -> dict[str, float]:
-        raise ConnectionError("vllm-worker-0 does not answer")
-
     monkeypatch.setattr("support.world.SETTLED_WITHIN", 0.1)
-    monkeypatch.setattr(FakeDeployment, "in_flight", silent)
-    target = FakeTarget()
-    with pytest.raises(DeploymentError, match="vllm-worker-0 does not answer"):
+    target = FakeTarget(last)
+    with pytest.raises(DeploymentError, match=complaint):
         world(target).finish(passed=True)
     assert target.reused == [False]
 

@@ -92,6 +92,14 @@ class FakeHarm(Family):
         self.there.discard(mark)
 
 
+def started(folder: Path, harm: FakeHarm, clock: FakeClock) -> Agent:
+    """One that looks only when it is told to."""
+    agent = Agent(folder, [harm], clock=clock)
+    agent._watch.start = lambda: None  # type: ignore[method-assign]  # the thread that looks by itself
+    agent.start()
+    return agent
+
+
 class AgentAndModel(RuleBasedStateMachine):
     """The model: what each order asked for, the state that it should have, and what it should become."""
 
@@ -108,9 +116,7 @@ class AgentAndModel(RuleBasedStateMachine):
         self._begin()
 
     def _begin(self) -> None:
-        self.agent = Agent(self.folder, [self.harm], clock=self.clock)
-        self.agent._watch.start = lambda: None  # type: ignore[method-assign]  # it looks when it is told to
-        self.agent.start()
+        self.agent = started(self.folder, self.harm, self.clock)
 
     @rule(target=orders, pod=some.sampled_from(PODS))
     def ask(self, pod: str) -> str:
@@ -240,11 +246,9 @@ def test_every_state_leads_to_an_end_through_recovering() -> None:
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[tuple[Agent, FakeHarm, FakeClock]]:
-    """An agent that looks when it is told to, with a fault on pod a."""
+    """An agent with a fault on pod a."""
     clock, harm = FakeClock(), FakeHarm()
-    agent = Agent(tmp_path, [harm], clock=clock)
-    agent._watch.start = lambda: None  # type: ignore[method-assign]
-    agent.start()
+    agent = started(tmp_path, harm, clock)
     agent.inject(Order(id="f0", kind=Kind.PROCESS, fault_type="X", pods=("a",), seconds=SECONDS))
     yield agent, harm, clock
     agent.close()

@@ -270,19 +270,22 @@ class Agent:
 
     def _try_to_end(self, fault: Fault, family: Family, work: Work) -> None:
         """If it is due, or has lost its victim or its effect."""
-        if self._clock.seconds_until(fault.deadline) <= 0:
-            self._quietly_take_back(fault, State.EXPIRED, None)
-        elif reason := _asked(family.victim_gone, work):
-            self._quietly_take_back(fault, State.EXPIRED, reason)
-        elif reason := _asked(family.lost, work):
-            gone = _asked(family.victim_gone, work)  # it may have gone between the two questions
-            if not gone and self._clock.seconds_until(fault.deadline) <= 0:  # or its time may have come
-                self._quietly_take_back(fault, State.EXPIRED, None)
-            else:
-                self._quietly_take_back(fault, State.EXPIRED if gone else State.FAILED, gone or reason)
+        if self._has_expired(fault, family, work):
+            return
+        if reason := _asked(family.lost, work):
+            if not self._has_expired(fault, family, work):  # between the two questions
+                self._quietly_take_back(fault, State.FAILED, reason)
         elif (departed := _asked(family.departed, work)) is not None and departed != fault.departed:
             fault.departed = departed
             self._memory.save_if_possible(fault)
+
+    def _has_expired(self, fault: Fault, family: Family, work: Work) -> bool:
+        """It was due, or its victim has gone: it is taken back."""
+        due = self._clock.seconds_until(fault.deadline) <= 0
+        gone = None if due else _asked(family.victim_gone, work)
+        if due or gone:
+            self._quietly_take_back(fault, State.EXPIRED, gone)
+        return bool(due or gone)
 
     def _quietly_take_back(self, fault: Fault, ending: State, reason: str | None) -> None:
         try:
