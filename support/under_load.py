@@ -133,19 +133,21 @@ class UnderLoad:
         self._write_marks()
         with suppress(NotWithin):  # what was seen is for RecoveryTimeChecker to say
             eventually(
-                lambda: self._as_before(at + self._load.clock_offset),
+                lambda: self._as_before(at),
                 within=max(left, 0.0),
                 describe="requests are answered as before",
                 interval=0.25,
             )
 
     def _as_before(self, at: float) -> bool:
-        """Of requests that still wait nobody knows how they will end: only what was due before them counts."""
-        until = self._load.progress.oldest + self._load.clock_offset
-        seen = Records(self.folder).as_before(at, until=until)
-        if seen:
-            self._as_before_at = min(until, time.monotonic() + self._load.clock_offset)
-        return seen
+        """Of requests that still wait nobody knows how they will end: only what was due before them counts. What was
+        sent while a fault was there has to have ended, too: Dynamo tries a worker that cannot be reached yet again."""
+        offset, until = self._load.clock_offset, self._load.progress.oldest
+        there = max((mark.ended_at for mark in self._journal.marks if mark.ended_at is not None), default=at)
+        if until < there or not Records(self.folder).as_before(at + offset, until=until + offset):
+            return False
+        self._as_before_at = min(until, time.monotonic()) + offset
+        return True
 
     def finish(self, *, recovery: float) -> ValidationContext:
         """Go on for `recovery` seconds, end the load, and give what was seen. Called again, it gives the same.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from support.load.run import Progress
+from support.report.timeline import FaultMark
 from support.results import STEADY_WINDOW, Records, Recovery, Results
+from support.under_load import UnderLoad
 from tests.made_records import BEGIN, THREE, failed, folder, left, record
 
 FAULT = BEGIN + 2
@@ -122,3 +126,24 @@ def test_who_waits_for_it_sees_it_when_the_window_is_over(tmp_path: Path) -> Non
     good_from, takes = BEGIN + 4.5, 0.5
     assert seen_then == {at: at > good_from + STEADY_WINDOW + takes for at in moments}
     assert seen_then == {at: Results(load).recovery(FAULT, until=at).as_before is not None for at in moments}
+
+
+def test_who_waits_for_it_does_not_overlook_who_has_failed_since(tmp_path: Path) -> None:
+    """Those that Dynamo refuses fail at once, while older ones are still being answered."""
+    answered = every(0.1, 100)
+    load = folder(tmp_path / "a", answered, phases=THREE, fault=2.0)
+    broken = folder(tmp_path / "b", [*answered, failed(100, 9.5)], phases=THREE, fault=2.0)
+    assert Records(load).as_before(FAULT, until=BEGIN + 9)
+    assert not Records(broken).as_before(FAULT, until=BEGIN + 9)
+
+
+@pytest.mark.parametrize(("ended", "as_before"), [(8.0, True), (9.5, False), (None, True)])
+def test_who_waits_for_it_sees_the_fault_end_first(ended: float | None, as_before: bool, tmp_path: Path) -> None:
+    """What was sent while the fault was there still waits, and nobody knows how it ends."""
+    mark = FaultMark("cut", "vllm-worker-1", FAULT, None if ended is None else BEGIN + ended)
+    waiting = SimpleNamespace(
+        folder=folder(tmp_path, every(0.1, 100), phases=THREE, fault=2.0),
+        _load=SimpleNamespace(progress=Progress(oldest=BEGIN + 9), clock_offset=0.0),
+        _journal=SimpleNamespace(marks=[mark]),
+    )
+    assert UnderLoad._as_before(cast(UnderLoad, waiting), FAULT) is as_before

@@ -210,7 +210,7 @@ class Shard:
         never = asyncio.Event()
         while True:
             self._lines.flush()
-            self._tell({**self.told, "oldest": min(self._waiting.values(), default=None)})
+            self._tell({**self.told, "oldest": min(self._waiting.values(), default=time.monotonic())})
             with suppress(TimeoutError):
                 await asyncio.wait_for(never.wait(), TELLS_EVERY)
 

@@ -38,7 +38,8 @@ class Progress:
     cancelled: int = 0
     tokens: int = 0
     oldest: float = math.inf
-    """When the request was due that waits longest for its end (CLOCK_MONOTONIC); infinite when none does."""
+    """When the request was due that waits longest for its end (CLOCK_MONOTONIC): what was due before is in the records.
+    When none waits, the moment in which this was told; infinite when the load is over."""
 
     @property
     def in_flight(self) -> int:

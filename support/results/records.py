@@ -8,7 +8,7 @@ import polars as pl
 
 from support.marks import FILE, Marks
 from support.results.read import LATENCY, OUTCOME, TTFT, LoadFolder, load_frame
-from support.results.recovery import NEEDED, STEADY_WINDOW, Recovery, recovery
+from support.results.recovery import BAD, NEEDED, STEADY_WINDOW, Recovery, recovery
 
 
 class Records:
@@ -62,11 +62,14 @@ class Records:
         return recovery(self.frame, at, until=until, quick_until=quick_until)
 
     def as_before(self, at: float, *, until: float) -> bool:
-        """Whether what was due between the two was answered as before in the end (`Recovery.as_before`).
+        """Whether what was due between the two was answered as before in the end (`Recovery.as_before`), and nothing
+        has failed so far of what was due later.
 
         For who waits for it, and asks again and again: the records are read once for each answer, and held in memory.
         """
         if until - at < STEADY_WINDOW:
             return False
         so_far = self.frame.select(NEEDED).collect().lazy()
+        if so_far.filter((pl.col("due") >= until) & BAD).collect().height:
+            return False
         return recovery(so_far, at, until=until).as_before is not None

@@ -25,6 +25,8 @@ SLACK_MS = 250.0
 NEEDED = ("due", "end", "status", "leaves_after", "latency_ms", "phase")
 """Columns of `Records.frame`."""
 _GOOD = pl.col("status") == "completed"
+BAD = ~_GOOD & ~LEFT
+"""Requests that were not answered, though their clients stayed."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def recovery(
         .agg(
             pl.len(),
             ((pl.col("latency_ms") > limit) & (pl.col("due") < quick_until)).sum().alias("slow"),
-            pl.col("due").filter(~_GOOD & ~LEFT).max().alias("last_bad"),
+            pl.col("due").filter(BAD).max().alias("last_bad"),
             pl.col("end").filter(_GOOD).min().alias("first_good"),
         )
         .collect(engine="streaming")
