@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -243,14 +243,21 @@ class Deployment(ABC):
         """When workers wrote that they gave a request up (the last of them; seconds since the epoch), by the ids that
         clients gave to their requests; only of requests that were given up."""
 
-    def serving_worker(self, request_id: str) -> Component:
-        """The one worker that generates for the request. DeploymentError when that cannot be seen within 5 s."""
+    def serving_worker(self, request_id: str, *, otherwise: Callable[[], str] | None = None) -> Component:
+        """The one worker that generates for the request. DeploymentError when that cannot be seen within 5 s.
+
+        otherwise: says what became of the request, should none be seen.
+        """
 
         def generating() -> list[Component]:
             return [worker for worker in self.serving_workers(request_id) if worker.role in ("worker", "decode")]
 
         found = eventually(
-            generating, within=5, describe=f"a worker is seen to serve request {request_id}", error=DeploymentError
+            generating,
+            within=5,
+            describe=f"a worker is seen to serve request {request_id}",
+            error=DeploymentError,
+            last_seen=otherwise,
         )
         if len(found) > 1:
             raise DeploymentError(

@@ -60,9 +60,9 @@ Feature: Many answers survive as one does
       the client of an internal error, whatever number of migrations is allowed.
 
       Given a <backend> deployment with 2 workers that allows 3 migrations, over TCP
-      And 16 clients that each stream 400 tokens
+      And 16 clients that each stream 1000 tokens
       When a worker that joins is killed, and then the worker of some of them after 20 tokens
-      Then each of them receives each of the 400 tokens exactly once
+      Then each of them receives each of the 1000 tokens exactly once
 
       @vllm
       Examples: vLLM
