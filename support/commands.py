@@ -40,11 +40,12 @@ UP: dict[Role, tuple[int, str]] = {
     "worker": (SYSTEM, "/metrics"),
     "prefill": (SYSTEM, "/metrics"),
     "decode": (SYSTEM, "/metrics"),
-    "etcd": (ETCD_CLIENT, "/health"),
+    "etcd": (ETCD_CLIENT, "/health?exclude=NOSPACE"),
     "nats": (NATS_MONITOR, "/healthz"),
 }
-"""What answers 200 as soon as the component itself is up. A worker's /live and /health say 503 for ever without canary
-checks (measured on 1.4.2); whether it serves is for the frontend's instance list to tell."""
+"""What answers 200 as soon as the component itself is up, and as long as it is: a full etcd answers whoever reads. A
+worker's /live and /health say 503 for ever without canary checks (measured on 1.4.2); whether it serves is for the
+frontend's instance list to tell."""
 
 LOG = "info,dynamo_llm::http::service::service_v2=warn"
 """Without a line for every scrape and readiness question; each request still has its "received" and "completed"."""

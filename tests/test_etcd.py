@@ -141,6 +141,7 @@ def test_a_cluster_runs_out_of_space_and_has_room_again() -> None:
         journal.inject(*_fault(deployment, "no_space", "etcd-0"))
         with pytest.raises(DeploymentError, match="no space left"):
             cluster.touch()
+        deployment.component("etcd-0").wait_until_up()
         journal.heal()
         assert cluster.alarms() == []
         cluster.touch()
