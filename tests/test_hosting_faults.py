@@ -40,11 +40,14 @@ class FakeHosting:
         self.refuses: list[str] = []
         self.stuck = False
         self.said: list[str] = []
+        self.late: dict[str, Pod] = {}
 
     def pods(self) -> dict[str, Pod]:
         return dict(self.there)
 
     def await_pods(self, seen: Callable[[Mapping[str, Pod]], bool], *, within: float) -> dict[str, Pod]:
+        if not seen(self.there):
+            self.there |= self.late
         return dict(self.there)
 
     def delete(self, name: str, *, grace: int | None) -> None:
@@ -78,9 +81,8 @@ class FakeHosting:
         self.asked.append(("return", node))
 
     def await_node(self, node: str, *, ready: bool, within: float) -> None:
-        for name, one in self.there.items():
-            if one.node == node:
-                self.there[name] = replace(one, ready=ready)
+        """What is on it is called so a moment later."""
+        self.late = {name: replace(one, ready=ready) for name, one in self.there.items() if one.node == node}
 
     def make(self, manifest: Mapping[str, Any]) -> None:
         self.asked.append(("make", manifest["kind"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from support.deployment import Component, Deployment
 from support.errors import FaultError
@@ -10,8 +11,13 @@ from support.faults import Fault, Stage, refuse_unknown
 from support.faults.delete_pod import await_back
 from support.faults.evict import components_on, node_to_lose
 
+if TYPE_CHECKING:
+    from support.kubernetes_target.hosting import Pod
+
 LOST_WITHIN = 120.0
 """Seconds until the cluster has it as lost; 40 to 50 by default."""
+PODS_WITHIN = 30.0
+"""Seconds after that until it has also the pods there as not ready, one after the other."""
 BACK_WITHIN = 120.0
 
 
@@ -39,9 +45,10 @@ class LoseNode(Fault):
         self._lost = True
         self._hosting.lose_node(self._node)
         self._hosting.await_node(self._node, ready=False, within=LOST_WITHIN)
+        self._hosting.await_pods(lambda pods: not self._ready(pods), within=PODS_WITHIN)
 
     def verify(self) -> str:
-        ready = [name for name in self._names if self._hosting.pods()[name].ready]
+        ready = self._ready(self._hosting.pods())
         if ready:
             raise FaultError(f"{self._node} is lost, and the cluster has {', '.join(ready)} there as ready")
         return f"the cluster has {self._node} as lost, with {self.victim}"
@@ -53,3 +60,7 @@ class LoseNode(Fault):
         self._lost = False
         self._hosting.await_node(self._node, ready=True, within=BACK_WITHIN)
         await_back(self._deployment, within=BACK_WITHIN)
+
+    def _ready(self, pods: Mapping[str, Pod]) -> list[str]:
+        """Those of the victims that the cluster has as ready."""
+        return [name for name in self._names if pods[name].ready]
