@@ -172,15 +172,20 @@ class World:
         )[0]
 
     def worker_beginning(self, name: str, role: Role) -> Component:
-        """The same, and its engine has the request: its log is a moment ahead of that, and while it is the frontend has
-        not heard of the worker. Of a prefill worker only the first can be seen: its engine is done in no time."""
-        worker = self.worker_with(name, role)
+        """The same, and its engine has the request, and a client that streams the head of its answer.
+
+        Its log is a moment ahead of that, and so long the frontend has not heard of the worker: who leaves then
+        is counted as having left twice (seen in 1.4.2). Of a prefill worker only the log can be seen: its engine is
+        done in no time, and heads are sent after it.
+        """
+        worker, client = self.worker_with(name, role), self.client(name)
         if role != "prefill":
             eventually(
-                lambda: engine_running(worker.metrics()),
+                lambda: engine_running(worker.metrics()) and (client.record.headers_at or not client.record.stream),
                 within=5,
-                describe=f"the engine of {worker.name} has the request of the {name}",
+                describe=f"{worker.name} has begun the answer of the {name}",
                 error=DeploymentError,
+                last_seen=lambda: outcome(client.record),
             )
         return worker
 
