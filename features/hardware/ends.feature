@@ -19,7 +19,7 @@ Feature: Every fault ends, whoever forgets it
         | one worker            | separated from the frontend |
         | the GPU of one worker | struck by XID 119           |
 
-    @vllm
+    @vllm @serial
     Scenario Outline: Whoever would end <what> is killed
       Given a vllm deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
