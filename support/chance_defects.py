@@ -6,6 +6,7 @@ say that it has met it: a broken promise, or the end of a component, that has an
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 PREFIX = "known_defect_by_chance."
 _LOST = re.compile(r"Unable to maintain lease\..*Unable to reconnect to ETCD cluster: deadline exceeded")
 _GIVEN_UP = re.compile(r"Unable to maintain lease\.")
+_DROPPED = re.compile(r"worker failed to handle request .*Failed to create response stream")
 _STARTS, _REGISTERED, _KNOWN = "Initializing NetworkManager", "Registered endpoint", "added model"
 _ENDS = "Runtime shutdown initiated"
 
@@ -67,6 +69,14 @@ def _waiting_frontend(evidence: Path) -> bool:
     return any(_ENDS in _since_its_start(log) for log in evidence.glob("frontend-*.log"))
 
 
+def _dropped_request(evidence: Path) -> bool:
+    """No request hung but those that were never answered, of which workers said that they could not call back."""
+    records = (json.loads(line) for log in evidence.glob("load/records-*.jsonl") for line in _text(log).splitlines())
+    hung = [record for record in records if record["error_class"] == "timeout"]
+    dropped = sum(len(_DROPPED.findall(_text(log))) for log in evidence.glob("*-worker-*.log"))
+    return 0 < len(hung) <= dropped and all(record["headers"] is None for record in hung)
+
+
 def _started_here(log: Path) -> bool:
     """It has found etcd anew in this scenario. A deployment that is used again tells of no start."""
     return _STARTS in _text(log)
@@ -101,6 +111,11 @@ CHANCE_DEFECTS: Mapping[str, ChanceDefect] = {
         "in Dynamo 1.4.2 requests that come when its workers have just stopped, and that nobody answers, keep a "
         "frontend that has lost etcd from ending",
         _waiting_frontend,
+    ),
+    "dropped_request": ChanceDefect(
+        "in Dynamo 1.4.2 a worker that has just got a request when it can call the frontend no more drops it without a "
+        "word, and whoever asked waits for ever",
+        _dropped_request,
     ),
 }
 """By the name that a tag gives."""

@@ -208,3 +208,31 @@ def test_an_example_may_be_marked_alone() -> None:
     expect_known_defects(feature)
     assert "run" not in vars(plain)
     assert "run" in vars(marked)
+
+
+DROPPED = (
+    "WARN shared_tcp_endpoint: TCP worker failed to handle request instance_id=7 error=Generic error: Failed to create "
+    "response stream: Connection refused (os error 111)\n"
+)
+ANSWERED = '{"error_class": null, "headers": 1.5}\n'
+UNANSWERED = '{"error_class": "timeout", "headers": null}\n'
+BROKEN_OFF = '{"error_class": "timeout", "headers": 1.5}\n'
+
+
+@pytest.mark.parametrize(
+    ("records", "worker", "is_met"),
+    [
+        (ANSWERED + UNANSWERED, DROPPED, True),
+        (ANSWERED, DROPPED, False),
+        (ANSWERED + UNANSWERED + UNANSWERED, DROPPED, False),
+        (ANSWERED + UNANSWERED, "all is well\n", False),
+        (ANSWERED + BROKEN_OFF, DROPPED, False),
+    ],
+    ids=["one", "none hung", "one more hung", "none was dropped", "one hung that had begun"],
+)
+def test_a_request_that_was_dropped_tells_of_it(tmp_path: Path, records: str, worker: str, is_met: bool) -> None:
+    (tmp_path / "load").mkdir()
+    (tmp_path / "load" / "records-0000.jsonl").write_text(records)
+    (tmp_path / "vllm-worker-1.log").write_text(worker)
+    defect = CHANCE_DEFECTS["dropped_request"] if is_met else None
+    assert met([f"{PREFIX}dropped_request"], tmp_path) is defect

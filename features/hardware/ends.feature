@@ -1,7 +1,10 @@
-@hardware @use.with_engine=counting
+@hardware @use.with_engine=counting @known_defect_by_chance.dropped_request
 Feature: Every fault ends, whoever forgets it
   A fault that stays behind is worse than the one that was meant. Each has a time after which it ends by itself, also
   when nobody asks for that, and when the service that was told to inject it is not there any more.
+
+  A worker that gets its last request just before it is separated from the frontend, and cannot call back any more, drops
+  it without a word: that is a matter of chance, and told when it is met.
 
   Rule: A fault ends by itself when its time is over, and all is as before 16 seconds after it began
 
