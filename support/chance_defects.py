@@ -71,7 +71,9 @@ def _waiting_frontend(evidence: Path) -> bool:
 
 def _dropped_request(evidence: Path) -> bool:
     """No request hung but those that were never answered, of which workers said that they could not call back."""
-    records = (json.loads(line) for log in evidence.glob("load/records-*.jsonl") for line in _text(log).splitlines())
+    # The last line of a client that was killed may be only half there.
+    whole = (_text(log).rpartition("\n")[0] for log in evidence.glob("load/records-*.jsonl"))
+    records = (json.loads(line) for lines in whole for line in lines.splitlines())
     hung = [record for record in records if record["error_class"] == "timeout"]
     dropped = sum(len(_DROPPED.findall(_text(log))) for log in evidence.glob("*-worker-*.log"))
     return 0 < len(hung) <= dropped and all(record["headers"] is None for record in hung)

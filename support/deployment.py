@@ -243,10 +243,10 @@ class Deployment(ABC):
         """When workers wrote that they gave a request up (the last of them; seconds since the epoch), by the ids that
         clients gave to their requests; only of requests that were given up."""
 
-    def serving_worker(self, request_id: str, *, otherwise: Callable[[], str] | None = None) -> Component:
+    def serving_worker(self, request_id: str, *, last_seen: Callable[[], str] | None = None) -> Component:
         """The one worker that generates for the request. DeploymentError when that cannot be seen within 5 s.
 
-        otherwise: says what became of the request, should none be seen.
+        last_seen: says what became of the request, should none be seen.
         """
 
         def generating() -> list[Component]:
@@ -257,7 +257,7 @@ class Deployment(ABC):
             within=5,
             describe=f"a worker is seen to serve request {request_id}",
             error=DeploymentError,
-            last_seen=otherwise,
+            last_seen=last_seen,
         )
         if len(found) > 1:
             raise DeploymentError(

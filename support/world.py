@@ -158,7 +158,7 @@ class World:
     def worker_of(self, name: str) -> Component:
         """The worker that serves a client now. DeploymentError when that cannot be seen."""
         client = self.client(name)
-        return self.deployment.serving_worker(client.request_id, otherwise=lambda: outcome(client.record))
+        return self.deployment.serving_worker(client.request_id, last_seen=lambda: outcome(client.record))
 
     def worker_with(self, name: str, role: Role) -> Component:
         """The worker of that role that has a client's request now. DeploymentError when none has it within 5 s."""

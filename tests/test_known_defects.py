@@ -227,8 +227,9 @@ BROKEN_OFF = '{"error_class": "timeout", "headers": 1.5}\n'
         (ANSWERED + UNANSWERED + UNANSWERED, DROPPED, False),
         (ANSWERED + UNANSWERED, "all is well\n", False),
         (ANSWERED + BROKEN_OFF, DROPPED, False),
+        (UNANSWERED + '{"error_cl', DROPPED, True),
     ],
-    ids=["one", "none hung", "one more hung", "none was dropped", "one hung that had begun"],
+    ids=["one", "none hung", "one more hung", "none was dropped", "one hung that had begun", "a half line"],
 )
 def test_a_request_that_was_dropped_tells_of_it(tmp_path: Path, records: str, worker: str, is_met: bool) -> None:
     (tmp_path / "load").mkdir()
