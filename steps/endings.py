@@ -2,11 +2,10 @@
 
 from behave import given, register_type, then
 from behave.runner import Context
-from hamcrest import assert_that
 
 from support.endings import expect_end, expect_out_of_discovery, expect_untouched
+from support.migrations import expect_crowd
 from support.phrases import TYPES
-from support.promises import whole_answer
 from support.spec import Backend
 
 register_type(**TYPES)
@@ -90,7 +89,7 @@ def ends_as_failed(context: Context, seconds: int) -> None:
     expect_end(context.world, status=1, within=seconds)
 
 
-@then("{name:Client} receives each of the {tokens:d} tokens and the worker ends well within {seconds:d} seconds")
-def whole_answer_and_good_end(context: Context, name: str, tokens: int, seconds: int) -> None:
-    assert_that(context.world.client(name).finished(), whole_answer(context.world, tokens))
+@then("each of them receives each of the {tokens:d} tokens and the worker ends well within {seconds:d} seconds")
+def whole_answers_and_good_end(context: Context, tokens: int, seconds: int) -> None:
+    expect_crowd(context.world, tokens)
     expect_end(context.world, status=0, within=seconds)

@@ -120,13 +120,13 @@ def lists(context: Context, workers: int, seconds: int) -> None:
     expect_of_load(context.world, ListedChecker(workers=workers, within=seconds))
 
 
-@then("the frontend lists {workers:d} workers within {seconds:d} seconds of its end")
+@then("the frontend lists {workers:d} workers within {seconds:d} seconds of the failure's end")
 def lists_again(context: Context, workers: int, seconds: int) -> None:
     discovery.go_on_until_listed(context.world, workers, within=seconds)
     expect_of_load(context.world, ListedChecker(workers=workers, within=seconds, healed=True))
 
 
-@then("every request is answered in full again within {seconds:d} seconds of its end")
+@then("every request is answered in full again within {seconds:d} seconds of the failure's end")
 def served_again(context: Context, seconds: int) -> None:
     discovery.go_on_until_served(context.world, within=seconds)
     expect_of_load(context.world, ServedAgainChecker(within=seconds))
@@ -137,7 +137,7 @@ def answers_meanwhile(context: Context) -> None:
     expect_of_load(context.world, AnsweredMeanwhileChecker())
 
 
-@then("the frontend has been started anew within {seconds:d} seconds of its end")
+@then("the frontend has been started anew within {seconds:d} seconds of the failure's end")
 def frontend_anew(context: Context, seconds: int) -> None:
     discovery.await_new_start(context.world, "frontend-0", within=seconds)
 
@@ -162,11 +162,11 @@ def all_end(context: Context, seconds: int) -> None:
     discovery.expect_all_ended(context.world, within=seconds)
 
 
-@then("the new worker answers requests within {seconds:d} seconds of its end")
+@then("the new worker answers requests within {seconds:d} seconds of the failure's end")
 def newcomer_serves(context: Context, seconds: int) -> None:
     discovery.expect_newcomer(context.world, within=seconds)
 
 
-@then("the new worker is not asked before its end")
+@then("the new worker is not asked before the failure's end")
 def newcomer_waits(context: Context) -> None:
     discovery.expect_newcomer_unknown(context.world)

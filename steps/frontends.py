@@ -1,7 +1,6 @@
 """Frontends that are to end or are lost: what they say of themselves, and what their clients and workers see."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 
 from behave import given, register_type, then, when
 from behave.runner import Context
@@ -9,12 +8,11 @@ from behave.runner import Context
 from support.checkers import OtherFrontendsChecker
 from support.deployment import Component
 from support.endings import (
-    ALIVE,
+    expect_alive,
     expect_all_ended,
     expect_all_free,
     expect_not_ready,
     expect_service,
-    says,
     strike_frontend,
 )
 from support.faults import Fault
@@ -55,8 +53,7 @@ def says_not_ready(context: Context) -> None:
 
 @then("it says that it lives")
 def says_alive(context: Context) -> None:
-    answer = says(context.world, ALIVE)
-    assert answer.status == HTTPStatus.OK, f"the frontend said {answer}"
+    expect_alive(context.world)
 
 
 @then("every client hears within {seconds:d} seconds that its answer has come to an end")

@@ -7,6 +7,7 @@ from hamcrest import assert_that
 from support.contract import (
     OWN_FAILURES,
     expect_in_logs,
+    expect_name,
     expect_next_served,
     expect_nothing_in_flight,
     expect_refusals,
@@ -159,8 +160,7 @@ def nothing_in_flight(context: Context, seconds: int) -> None:
 
 @then("the answer bears that name")
 def answer_bears_name(context: Context) -> None:
-    borne = context.answer.headers.get("x-request-id")
-    assert borne == context.name, f"the answer bears the name {borne!r}, not {context.name!r}"
+    expect_name(context.answer, context.name)
 
 
 @then("the log of the frontend has it")

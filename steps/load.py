@@ -13,6 +13,7 @@ from support.checkers import (
     NoLeakChecker,
     NoSilenceChecker,
     NoTokenLostChecker,
+    OnlyRefusedChecker,
     PeakMemoryChecker,
     RecoveryTimeChecker,
     RejectionChecker,
@@ -20,6 +21,7 @@ from support.checkers import (
     SuccessRateChecker,
 )
 from support.deeds import Deed, failures_of
+from support.faults.overload import CROWD, TOO_LONG
 from support.phrases import TYPES
 from support.promises import expect_of_load
 from support.scenarios import Failure, Load
@@ -56,13 +58,13 @@ def upgrade_under_load(context: Context, version: str) -> None:
 @when("{rate:d} more requests a second for {tokens:d} tokens each come on top")
 def overload_by_rate(context: Context, rate: int, tokens: int) -> None:
     asked = {"rate": str(rate), "max_tokens": str(tokens)}
-    context.world.strike_under_load([Failure(type="overload", parameters=asked)])
+    context.world.strike_under_load([Failure(type=CROWD, parameters=asked)])
 
 
 @when("{count:d} more clients ask for {tokens:d} tokens each on top")
 def overload(context: Context, count: int, tokens: int) -> None:
     asked = {"clients": str(count), "max_tokens": str(tokens)}
-    context.world.strike_under_load([Failure(type="overload", parameters=asked)])
+    context.world.strike_under_load([Failure(type=CROWD, parameters=asked)])
 
 
 @when("{clients:d} clients ask for {tokens:d} tokens each, {times:d} times in a row")
@@ -72,7 +74,7 @@ def crowd(context: Context, clients: int, tokens: int, times: int) -> None:
 
 @when("other clients send prompts that are too long for the model")
 def token_overflow(context: Context) -> None:
-    context.world.strike_under_load([Failure(type="token_overflow")])
+    context.world.strike_under_load([Failure(type=TOO_LONG)])
 
 
 @then("every request is answered in full")
@@ -131,6 +133,22 @@ def turned_away_at_once(context: Context, milliseconds: int) -> None:
     expect_of_load(context.world, LatencyChecker(at_most_ms=milliseconds, measure="p99_rejected_ms"))
 
 
+@then("whoever comes on top has a whole answer as well")
+def crowd_answered(context: Context) -> None:
+    expect_of_load(context.world, SuccessRateChecker(), NoTokenLostChecker(), beside=CROWD)
+
+
+@then("whoever comes on top has a whole answer, or is turned away")
+def crowd_answered_or_turned_away(context: Context) -> None:
+    expect_of_load(context.world, OnlyRefusedChecker(), NoTokenLostChecker(), beside=CROWD)
+
+
+@then("every prompt that is too long is refused")
+def too_long_ones_refused(context: Context) -> None:
+    expect_of_load(context.world, OnlyRefusedChecker(statuses=(400,), all_of_them=True), beside=TOO_LONG)
+
+
+@then("99 of 100 accepted answers of those who asked before are complete within {seconds:d} second")
 @then("99 of 100 accepted answers are complete within {seconds:d} seconds")
 def accepted_in_time(context: Context, seconds: int) -> None:
     expect_of_load(context.world, LatencyChecker(at_most_ms=1000 * seconds), NoHungRequestChecker())

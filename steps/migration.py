@@ -135,7 +135,7 @@ def leaves_while_moved(context: Context, name: str) -> None:
     leave_while_moved(context.world, name)
 
 
-@when("one worker is killed and {count:d} newcomers ask at once")
+@when("one worker is killed and {count:d} newcomers ask, one after the other")
 def newcomers_after_loss(context: Context, count: int) -> None:
     ask_after_loss(context.world, count)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from support.contract import send
 from support.counts import REQUESTS, Counter, engine_running
-from support.deployment import Component
+from support.deployment import WRITTEN_WITHIN, Component
 from support.refusals import Answer, Question, completion
 from support.requests import send_completion_request
 from support.spec import Role
 from support.streams import EventParser, read_event
-from support.waiting import eventually
+from support.waiting import consistently, eventually
 from support.world import World
 
 BREAKING_PROMPT = "</s> 2 3 4 1000"
@@ -99,9 +99,15 @@ def expect_places_free(world: World, *roles: Role, within: float) -> None:
 
 def expect_one_worker_tried(world: World, answer: Answer) -> None:
     """The request that broke the engine was on one worker only."""
-    tried = {one.name: one.logs().count("Aborted Request ID") for one in world.deployment.workers}
+
+    def once() -> dict[str, int]:
+        tried = {one.name: one.logs().count("Aborted Request ID") for one in world.deployment.workers}
+        assert sum(tried.values()) == 1, f"the prompt that breaks the engine was tried on {tried} ({answer})"
+        return tried
+
+    tried = eventually(once, within=WRITTEN_WITHIN, describe="one worker says that its engine broke")
     world.note("the engine broke on", tried)
-    assert sum(tried.values()) == 1, f"the prompt that breaks the engine was tried on {tried} ({answer})"
+    consistently(lambda: bool(once()), during=1.0, describe="no other worker is tried")
 
 
 def _running(workers: list[Component]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from hamcrest import assert_that
 
 from support.contract import OWN_FAILURES
 from support.counts import CANCELLATIONS, CANCELLED, REQUESTS, SUCCEEDED, TOKENS, held
+from support.deployment import WRITTEN_WITHIN
 from support.errors import FaultError, UsageError
 from support.faults.cut_client import CutClient
 from support.phrases import Ask
@@ -188,5 +189,15 @@ def expect_each_serves(world: World, *, within: float) -> None:
         if idle:
             client = world.send(f"newcomer {number}", SHORT)
             assert_that(client.finished(within=within), whole_answer(world, SHORT.tokens))
-            idle -= {one.name for one in world.deployment.reached_workers(client.request_id)}
+            idle -= _reached(world, client)
     assert not idle, f"{', '.join(sorted(idle))} served none of the newcomers"
+
+
+def _reached(world: World, client: CancellableRequest) -> set[str]:
+    """The names of the workers that took up the request of a client which has its answer."""
+    reached = eventually(
+        lambda: world.deployment.reached_workers(client.request_id),
+        within=WRITTEN_WITHIN,
+        describe=f"a worker says that it took up request {client.request_id}",
+    )
+    return {one.name for one in reached}

@@ -1,7 +1,8 @@
 """Defects of Dynamo that are met by chance: a race that a scenario can lose, and that logs then tell of.
 
 A scenario that may meet one is tagged `@known_defect_by_chance.NAME`. It fails the run as any other, unless its logs
-say that it has met it: a broken promise, or the end of a component, that has another cause is never excused.
+say that it has met it: a broken promise, or the end of a component, that has another cause is never excused. An answer
+that completed and is not what it should be never is: a part that ends or waits does not change what others are told.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from hamcrest import assert_that
 
 from support.counts import Counter
-from support.deployment import Component
+from support.deployment import WRITTEN_WITHIN, Component
 from support.errors import DeploymentError, UsageError
 from support.phrases import Ask
 from support.promises import whole_answer
@@ -29,8 +29,6 @@ OWN_FAILURES = Counter(
 """Requests that ended in an error for which the frontend blames itself, not their sender."""
 SEEN_WITHIN = 1.0
 """Seconds that a gauge may take to follow what it measures."""
-WRITTEN_WITHIN = 2.0
-"""Seconds that a component may take to write a line of its log."""
 
 
 def send(world: World, what: str, question: Question, *, request_id: str | None = None) -> Answer:
@@ -142,6 +140,12 @@ def send_named(world: World, question: Question) -> tuple[str, Answer]:
     """A question under a name that its sender has made up, and the answer."""
     name = f"order-{uuid.uuid4().hex[:12]}"
     return name, send(world, name, question, request_id=name)
+
+
+def expect_name(answer: Answer, name: str) -> None:
+    """The answer bears the name that its request had."""
+    borne = answer.headers.get("x-request-id")
+    assert borne == name, f"the answer bears the name {borne!r}, not {name!r}"
 
 
 def expect_in_logs(name: str, components: Iterable[Component], *, of: str) -> None:

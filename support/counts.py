@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from support.deployment import Component
-from support.errors import DeploymentError
+from support.errors import DeploymentError, Silent
 from support.metrics import Metrics
 from support.spec import GENERATING
 from support.waiting import eventually
@@ -149,7 +149,7 @@ class Counts:
     def grown(self, counter: Counter) -> float:
         """By how much it has grown, over all frontends or all workers that there are.
 
-        A worker that was killed counts no more, and one that was started again counts from 0. DeploymentError when one
+        A worker that was killed counts no more, and one that was started again counts from 0. Silent when one
         does not answer, or when a frontend is gone: nobody can say then what it has counted.
         """
         return sum(self._grown(counter, one) for one in self._components if _counts(one, counter))
@@ -158,7 +158,7 @@ class Counts:
         try:
             now = counter.read(component.metrics())
         except ConnectionError as failure:
-            raise DeploymentError(f"nobody can say how many {counter.what} there were: {failure}") from failure
+            raise Silent(f"nobody can say how many {counter.what} there were: {failure}") from failure
         # Without asking for what stands beside it: a frontend that was just ready has not told all of its metrics yet.
         before = self.before[component.name].total(counter.metric, **counter.labels)
         return now - before if now >= before else now

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from support.checkers import BaseChecker, NoData, ValidationContext
+from support.deployment import WRITTEN_WITHIN
 from support.waiting import eventually
 from support.world import World
 
@@ -41,12 +42,16 @@ def expect_ended_with_reason(world: World, *, naming: str, within: float) -> Non
         return what
 
     how = eventually(ended, within=within, describe=f"{name} ends with a failure status")
-    said = [line for line in world.deployment.component(name).logs().splitlines() if line.strip()]
-    words = [line for line in said if not _ROUTINE.match(line)]
-    assert words, f"{name} said nothing before it ended but {said[-1:]}"
-    last = words[-1].rstrip()
+
+    def last_words() -> str:
+        said = [line for line in world.deployment.component(name).logs().splitlines() if line.strip()]
+        words = [line.rstrip() for line in said if not _ROUTINE.match(line)]
+        assert words, f"{name} said nothing before it ended but {said[-1:]}"
+        assert naming in words[-1], f"the last words of {name} do not name {naming!r}: {words[-1]!r}"
+        return words[-1]
+
+    last = eventually(last_words, within=WRITTEN_WITHIN, describe=f"{name} has said why it ended")
     world.note(f"{name} {how} and said", last)
-    assert naming in last, f"the last words of {name} do not name {naming!r}: {last!r}"
     told = world.journal.evidence[f"{name} started"]
     assert name in told, f"whoever started {name} was not told its name: {told!r}"
     assert last in told, f"whoever started {name} was not told its last words: {told!r}"

@@ -23,6 +23,9 @@ from support.waiting import eventually
 if TYPE_CHECKING:
     from support.kubernetes_target.hosting import Hosting  # which takes a client of a cluster along
 
+WRITTEN_WITHIN = 2.0
+"""Seconds until what a component has done can be read in its log, which on a cluster comes by way of the API."""
+
 
 class Component(ABC):
     """One named part of a deployment, named as its pod would be: `frontend-0`, `vllm-worker-1`, `etcd-0`."""
@@ -94,7 +97,10 @@ class Component(ABC):
 
     @abstractmethod
     def logs(self) -> str:
-        """All it has written since the scenario took the deployment, colour codes removed."""
+        """All it has written since the scenario took the deployment, colour codes removed.
+
+        On a cluster what was written last comes a moment later: wait for a line (WRITTEN_WITHIN).
+        """
 
     @abstractmethod
     def metrics(self) -> Metrics:

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from support.deployment import Component
+from support.deployment import WRITTEN_WITHIN, Component
 from support.errors import NotWithin, UsageError
 from support.leases import OUTLIVES, Leases
 from support.report.timeline import FaultMark
@@ -73,8 +73,13 @@ def expect_reasons(world: World) -> None:
     _outlive(world, lambda: True)
     parts = _parts(world)
     ended = [name for name in world.deployment.casualties() if name in parts]
-    silent = [name for name in ended if not LOST.search(parts[name].logs())]
-    assert not silent, f"{', '.join(silent)} ended without a word on etcd"
+
+    def all_said() -> bool:
+        silent = [name for name in ended if not LOST.search(parts[name].logs())]
+        assert not silent, f"{', '.join(silent)} ended without a word on etcd"
+        return True
+
+    eventually(all_said, within=WRITTEN_WITHIN, describe="who has ended has said that it lost etcd")
     world.note("ended because they lost etcd", ", ".join(ended) or "none")
     world.explained |= set(ended)
 

@@ -100,6 +100,12 @@ def expect_not_ready(world: World) -> None:
     eventually(said, within=_left(world, SAYS_SO_WITHIN), describe="the frontend says that it is not ready")
 
 
+def expect_alive(world: World) -> None:
+    """The frontend says now that it should be left running."""
+    answer = says(world, ALIVE)
+    assert answer.status == HTTPStatus.OK, f"the frontend said {answer}"
+
+
 def expect_all_ended(world: World, *, within: float) -> None:
     """So many seconds (scaled) after the last fault every request has come to its end, however it did."""
     for name, client in world.clients.items():

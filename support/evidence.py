@@ -15,6 +15,7 @@ from support.deployment import Deployment
 from support.records import RequestRecord
 from support.report.evidence import Kind, attach_file
 from support.report.timeline import FaultMark, timeline_svg
+from support.sampling import FILE
 from support.spec import GENERATING
 
 _LEFT_OUT = re.compile(
@@ -50,7 +51,7 @@ class Evidence:
         from support.results import Results
 
         results = Results(folder)
-        picture = load_svg(results, folder / "samples.jsonl", title=title)
+        picture = load_svg(results, folder / FILE, title=title)
         self._keep("Timeline of the load", "load.svg", picture, "svg")
         self._keep("What the clients saw", "load.json", json.dumps(results.as_dict(), indent=1), "json")
 

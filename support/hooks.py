@@ -1,4 +1,4 @@
-"""What behave's hooks do; the one module of support, apart from the report, that knows behave."""
+"""What behave's hooks do. Of support only this, the report, and what turns verdicts know behave."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from support.known_defects import expect_known_defects
 from support.local import lab
 from support.local.scratch import insist_on_room
 from support.parts import NOTHING, Part
+from support.put_off import put_off_busy
 from support.report.allure_results import ReportFormatter
 from support.report.html import build, write_environment
 from support.report.scenario_runs import run_of
@@ -73,7 +74,11 @@ class Run:
         for folder in (self.evidence, settings.log_dir / "deployments"):
             shutil.rmtree(folder, ignore_errors=True)
         self.target = _target(settings)
-        self._facts = self.target.facts()
+        try:
+            self._facts = self.target.facts()
+        except BaseException:
+            self.target.close()
+            raise
         self._folders: set[str] = set()
 
     def facts(self) -> dict[str, str]:
@@ -146,6 +151,8 @@ def after_all(context: Context) -> None:
 def before_feature(context: Context, feature: Feature) -> None:
     """Skip early, before anything is paid for, what this run cannot or shall not do; with the reason in a sentence."""
     expect_known_defects(feature)
+    if context.run.part and context.run.part.number:
+        put_off_busy(feature.walk_scenarios(), context.run.settings.log_dir)
     for scenario in feature.walk_scenarios():
         reason = _not_here(set(scenario.effective_tags), context.run.settings)
         if reason:

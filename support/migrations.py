@@ -12,7 +12,7 @@ from hamcrest import assert_that
 
 from support.cancellations import SHORT
 from support.counts import BEGUN_ANSWERS, ONGOING_MIGRATIONS, RECEIVED
-from support.deployment import Component
+from support.deployment import WRITTEN_WITHIN, Component
 from support.errors import DeploymentError, FaultError, UsageError
 from support.faults import Fault
 from support.faults.kill import Kill
@@ -194,10 +194,13 @@ def expect_all_answered(world: World, tokens: int) -> None:
 def expect_same_wishes(world: World, name: str) -> None:
     """The worker that goes on is asked for what the first one was, but for the tokens that are there already."""
     record = world.client(name).finished()
-    reached = world.deployment.reached_workers(record.request_id)
-    asked = [wish for worker in reached for wish in _asked(worker)]
-    if len(asked) != 2:
-        raise DeploymentError(f"{len(asked)} workers were seen to be asked, not 2: nothing can be compared")
+
+    def both() -> list[dict[str, Any]]:
+        told = [wish for worker in world.deployment.reached_workers(record.request_id) for wish in _asked(worker)]
+        assert len(told) == 2, f"{len(told)} workers were seen to be asked, not 2: nothing can be compared"
+        return told
+
+    asked = eventually(both, within=WRITTEN_WITHIN, describe="two workers say their wishes", error=DeploymentError)
     tokens = "stop_conditions.max_tokens"
     first, second = sorted(asked, key=lambda each: -int(each[tokens]))
     world.note("the first worker was asked for", json.dumps(first))

@@ -16,9 +16,10 @@ from typing import Any
 from support import tags
 
 VARIABLE = "DYNAMO_FAULT_SPECS_PART"
-"""Environment variable of a part: its number and how many there are, as "2/3"."""
+"""Environment variable of a part: its number and how many there are, as "2/3", and a line for each that was put off."""
 ALONE = "serial"
-"""Tag of scenarios that may not have others beside them; they are part 0, which runs when the others are done."""
+"""Tag of scenarios that may not have others beside them; they are part 0, which runs when the others are done, together
+with what those have put off."""
 NOTHING = 64
 """Exit status of a part that has no scenario."""
 Scenario = Any
@@ -34,17 +35,20 @@ class Part:
 
     number: int
     of: int
+    put_off: tuple[str, ...] = ()
+    """Places (file:line) of scenarios of other parts that part 0 runs as well (`support.put_off`)."""
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str] = os.environ) -> Part | None:
         """None in a run that is not divided."""
         if VARIABLE not in environment:
             return None
-        number, _, of = environment[VARIABLE].partition("/")
-        return cls(int(number), int(of))
+        said, *put_off = environment[VARIABLE].split("\n")
+        number, _, of = said.partition("/")
+        return cls(int(number), int(of), tuple(put_off))
 
     def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
+        return "\n".join([f"{self.number}/{self.of}", *self.put_off])
 
     def keep(self, selected: Sequence[Scenario], skipped: Sequence[Scenario] = ()) -> int:
         """Leave out those of other parts, as behave does with scenarios of another place. Answers how many are left.
@@ -52,6 +56,7 @@ class Part:
         skipped: what is selected as well and costs nothing, for it will be skipped: it is divided for itself.
         """
         own = {id(scenario) for group in (selected, skipped) for scenario in divide(group, self.of)[self.number]}
+        own |= {id(scenario) for scenario in selected if str(scenario.location) in self.put_off}
         for scenario in (*selected, *skipped):
             if id(scenario) not in own:
                 scenario.mark_skipped()

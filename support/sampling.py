@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +25,8 @@ from support.spec import GENERATING
 FILE = "samples.jsonl"
 EVERY = 0.5
 """Seconds."""
+CPU_WAIT = "cpu_wait"
+"""Series of `Vitals.cpu_wait`."""
 _FRONTEND: dict[str, Callable[[Metrics], float]] = {
     "migrations": lambda scrape: scrape.total(MIGRATIONS.metric),
     "rejections": lambda scrape: scrape.total(REJECTIONS.metric),
@@ -44,7 +48,8 @@ def sample(component: Component) -> dict[str, float]:
     except (ConnectionError, SpecsError, OSError):
         return {}
     values = {series: read(scrape) for series, read in wanted.items()}
-    return values | {"rss_mb": vitals.rss / 1e6, "fds": float(vitals.fds), "threads": float(vitals.threads)}
+    held = {"rss_mb": vitals.rss / 1e6, "fds": float(vitals.fds), "threads": float(vitals.threads)}
+    return values | held | {CPU_WAIT: vitals.cpu_wait}
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,34 @@ def samples(folder: Path) -> Iterator[Sampled]:
     if file.exists():
         with file.open() as lines:
             yield from (Sampled(**json.loads(line)) for line in lines)
+
+
+def waits(folder: Path, *, over: float, apart_from: Sequence[tuple[float, float]] = ()) -> dict[str, float]:
+    """How long the threads of each component together waited for a processor, in seconds for each second, at its worst.
+
+    over: seconds that are looked at together; who was not seen for as long is left out.
+    apart_from: times (seconds since the epoch) that are left out.
+    """
+    taken: dict[str, list[Sampled]] = defaultdict(list)
+    for told in samples(folder):
+        if told.series == CPU_WAIT:
+            taken[told.component].append(told)
+    shares = {name: list(_shares(each, over, apart_from)) for name, each in taken.items()}
+    return {name: max(found) for name, found in shares.items() if found}
+
+
+def _shares(taken: Sequence[Sampled], over: float, apart_from: Sequence[tuple[float, float]]) -> Iterator[float]:
+    """The share of each stretch that is just long enough. A process that was started anew counts from 0 again."""
+    stretch: deque[tuple[float, float]] = deque()
+    for one, next_one in pairwise(taken):
+        if any(one.at < end and next_one.at > begin for begin, end in apart_from):
+            continue
+        stretch.append((next_one.at - one.at, max(next_one.value - one.value, 0.0)))
+        while sum(lasted for lasted, _ in stretch) - stretch[0][0] >= over:
+            stretch.popleft()
+        whole = sum(lasted for lasted, _ in stretch)
+        if whole >= over:
+            yield sum(waited for _, waited in stretch) / whole
 
 
 class Sampler:

@@ -94,7 +94,7 @@ class Failure:
     trigger_after_requests: int | None = None
     """After so many requests have ended."""
     after_seconds: float | None = None
-    """So long after the failure before it, or after the load began."""
+    """So long after the failure before it, or after the load began; never scaled, as `lasts`."""
     at_phase: str | None = None
     """At the begin of that phase."""
     when_metric: str | None = None
@@ -102,7 +102,8 @@ class Failure:
     at_once: bool = False
     """Together with the failure before it."""
     lasts: float | None = None
-    """Seconds until it is taken back; None: until the phase OVERFLOW ends. What cannot be taken back is not."""
+    """Seconds until it is taken back; None: until the phase OVERFLOW ends. What cannot be taken back is not.
+    No `timeout_scale` makes it longer: Dynamo's leases and timeouts, for which it is made, stay as they are."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Of the kind, such as {"dynamo": "1.4.2"} of a rolling upgrade."""
 

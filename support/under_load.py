@@ -27,7 +27,7 @@ from support.marks import Fault as FaultInMarks
 from support.marks import Marks, Phase
 from support.results import STEADY_WINDOW, Records, Results
 from support.roster import RosterKeeper, serving
-from support.sampling import Sampler, sample
+from support.sampling import FILE, Sampler, sample
 from support.scenarios import Crossing, Failure, Load, Scenario
 from support.spec import GENERATING, DeploymentSpec
 from support.victims import victims
@@ -82,7 +82,7 @@ class UnderLoad:
         self._written = {component.name: len(component.logs()) for component in components}
         self._counts = Counts(list(self.deployment.components.values()))
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._sampler = Sampler(self.deployment, self.folder / "samples.jsonl", clock_offset=self._load.clock_offset)
+        self._sampler = Sampler(self.deployment, self.folder / FILE, clock_offset=self._load.clock_offset)
         self._sampler.start()
         self._roster = RosterKeeper(self.deployment, self.folder, clock_offset=self._load.clock_offset)
         self._roster.start()
@@ -105,13 +105,13 @@ class UnderLoad:
         self._baseline(standard)
         self._do([one for one in failures if one.at_phase in (None, "OVERFLOW")], phase="OVERFLOW")
         if all(one.lasts is None for one in failures):
-            self.last(overflow)
+            self.last(scaled(overflow))
         self._journal.heal()
         self._enter("RECOVERY")
         self._do([one for one in failures if one.at_phase == "RECOVERY"])
 
     def last(self, seconds: float, *, until: Callable[[], bool] = lambda: False) -> None:
-        """Let the load go on for so long (scaled), or until it is done. DeploymentError when it breaks.
+        """Let the load go on for so long (not scaled), or until it is done. DeploymentError when it breaks.
 
         until: why it need not go on any longer.
         """
@@ -120,7 +120,7 @@ class UnderLoad:
             return self._done() or until()
 
         with suppress(NotWithin):
-            eventually(over, within=seconds, describe="the load is done", error=NotWithin, interval=0.05)
+            eventually(over, within=seconds / scaled(1), describe="the load is done", error=NotWithin, interval=0.05)
 
     def recovered(self, *, within: float, since: float | None = None) -> None:
         """Let the load go on until it is answered as before the last fault, or for so many seconds after it.
@@ -155,7 +155,7 @@ class UnderLoad:
         A load of so many requests goes on until each of them has ended.
         """
         if self._context is None:
-            self.last(max(recovery, self._whole()))
+            self.last(scaled(max(recovery, self._whole())))
             self._load.stop()
             self._context = self._seen()
         return self._context
@@ -220,7 +220,7 @@ class UnderLoad:
             if failure.trigger_after_requests is not None:
                 return self._load.progress.ended >= failure.trigger_after_requests
             if failure.after_seconds is not None:
-                return time.monotonic() - since >= scaled(failure.after_seconds)
+                return time.monotonic() - since >= failure.after_seconds
             if failure.when_metric is not None:
                 crossing = Crossing.parse(failure.when_metric)
                 value = self._sampler.value(crossing.series) if self._sampler else None
@@ -247,7 +247,7 @@ class UnderLoad:
             ((failure.lasts, faults) for failure, faults in done if failure.lasts is not None), key=lambda each: each[0]
         )
         for lasts, faults in timed:
-            self.last(max(lasts - (time.monotonic() - begun) / scaled(1), 0.0))
+            self.last(max(lasts - (time.monotonic() - begun), 0.0))
             self._journal.heal(*(faults if lasts < timed[-1][0] else ()))
 
     def _done(self) -> bool:

@@ -22,20 +22,38 @@ class Vitals:
     fds: int
     """Open file descriptors."""
     threads: int
+    cpu: float = 0.0
+    """Seconds that its threads ran, added up since each began; 0 where no kernel counts it (CONFIG_SCHED_INFO;
+    sched-stats.rst of Linux)."""
+    cpu_wait: float = 0.0
+    """Seconds that its threads were ready and had no processor, as above."""
 
 
 def vitals(pid: int) -> Vitals:
     """Of a process and all below it. DeploymentError when it is gone."""
-    rss = fds = threads = 0
+    rss = fds = threads = ran = waited = 0
     for one in _tree(pid):
         with suppress(FileNotFoundError, ProcessLookupError):  # a child that has just ended
             folder = Path("/proc") / str(one)
             rss += int((folder / "statm").read_text().split()[1]) * _PAGE
             fds += sum(1 for _ in (folder / "fd").iterdir())
-            threads += sum(1 for _ in (folder / "task").iterdir())
+            tasks = list((folder / "task").iterdir())
+            threads += len(tasks)
+            for task in tasks:
+                ran_here, waited_here = _scheduled(task)
+                ran += ran_here
+                waited += waited_here
     if not threads:
         raise DeploymentError(f"process {pid} is gone: nobody can say what it holds")
-    return Vitals(rss, fds, threads)
+    return Vitals(rss, fds, threads, ran / 1e9, waited / 1e9)
+
+
+def _scheduled(task: Path) -> tuple[int, int]:
+    """Nanoseconds that a thread has run, and has waited for a processor."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        ran, waited, _ = map(int, (task / "schedstat").read_text().split())
+        return ran, waited
+    return 0, 0
 
 
 def _tree(pid: int) -> Iterator[int]:

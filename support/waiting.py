@@ -88,11 +88,11 @@ def eventually(
         now = time.monotonic()
         if now >= deadline:
             seen = last_seen() if last_seen else seen
-            raise error(f"{describe}: not within {scaled(within):g} s; last seen: {seen}")
+            raise error(f"{describe}: not within {scaled(within):.4g} s; last seen: {seen}")
         if not said and now - start > _SAY_AFTER:
             said = True
             for narrator in _narrators:
-                narrator(f"waiting up to {scaled(within):g} s: {describe}")
+                narrator(f"waiting up to {scaled(within):.4g} s: {describe}")
         _never.wait(min(interval, deadline - now))
 
 

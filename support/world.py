@@ -30,7 +30,7 @@ from support.settings import Settings
 from support.spec import DeploymentSpec, Role
 from support.under_load import UnderLoad
 from support.victims import victims
-from support.waiting import eventually, scaled
+from support.waiting import eventually
 from support.wishes import wish
 
 TOKENS_BEFORE_LEAVING = 10
@@ -105,7 +105,7 @@ class World:
         return self._deployment
 
     def counted(self, counter: Counter) -> float:
-        """By how much a counter has grown since the scenario began. DeploymentError when nobody can say."""
+        """By how much a counter has grown since the scenario began. Silent when nobody can say."""
         return (self._counts or Counts(list(self.deployment.components.values()))).grown(counter)
 
     # Clients.
@@ -299,7 +299,7 @@ class World:
         with _or_left_out():
             self.journal.inject(*kind(failure.type).of(stage, struck, failure.parameters))
         if failure.lasts is not None:
-            self.heal_after(scaled(failure.lasts))
+            self.heal_after(failure.lasts)
 
     def strike_under_load(self, failures: Sequence[Failure]) -> None:
         """Do this to the deployment once there is a baseline, and take it back after `OVERFLOW` seconds.

@@ -22,6 +22,7 @@ def pod(
     running: bool = True,
     labels: dict[str, str] | None = None,
     ports: dict[str, int] | None = None,
+    phase: str = "Running",
 ) -> Any:
     """V1Pod, with a container beside the main one. ended: (id, status) of the container before this one."""
     state: dict[str, Any] = {"running": {"startedAt": created}} if running else {"waiting": {"reason": "Waiting"}}
@@ -48,7 +49,7 @@ def pod(
         },
         "status": {
             "podIP": "10.0.0.7",
-            "phase": "Running",
+            "phase": phase,
             "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [
                 _status("beside", "containerd://bbbbbbb1", {"running": {"startedAt": created}}, {}),

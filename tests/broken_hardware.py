@@ -1,6 +1,6 @@
 """As `tests.broken`, with an injection service that does something else than it is asked for:
 
-python -m tests.broken_hardware always-slight -n "The GPU of a worker is throttled slightly" -D log_dir=/tmp/broken
+python -m tests.broken_hardware always-slight -n "A worker whose GPU is throttled slightly" -D log_dir=/tmp/broken
 """
 
 from __future__ import annotations

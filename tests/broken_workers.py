@@ -5,13 +5,18 @@ python -m tests.broken_workers knows-no-urgency -t @vllm -n "Urgent requests" -D
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 from unittest.mock import patch
 
 from support.deployment import Component, Deployment, Instance
+from support.faults import Fault, Stage
+from support.faults.overload import Overload, TokenOverflow
+from support.load.plan import Fixed
 from support.local.component import LocalComponent
 from support.local.deployment import LocalDeployment
 from tests.broken import BREAKS, engine, main, started_with
@@ -49,7 +54,24 @@ def slows_nobody() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def second_load_with(fault: type[Fault], **changes: Any) -> Iterator[None]:
+    """Those who come on top ask for something else than the scenario says."""
+    of = fault.of
+
+    def changed(stage: Stage, victims: Sequence[Component], parameters: Mapping[str, str]) -> list[Fault]:
+        made: Any = of(stage, victims, parameters)
+        for one in made:
+            one.run.plan = dataclasses.replace(one.run.plan, **changes)
+        return list(made)
+
+    with patch.object(fault, "of", changed):
+        yield
+
+
 BREAKS |= {
+    "loses-the-patience": partial(second_load_with, Overload, deadline=1.2),
+    "sends-short-prompts": partial(second_load_with, TokenOverflow, prompt_tokens=Fixed(50)),
     "lists-the-dead": lists_the_dead,
     "loses-every-kind": loses_every_kind,
     "slows-nobody": slows_nobody,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from support.load.plan import LoadPlan
 from support.marks import Fault, Marks, Phase
+from support.sampling import FILE
 
 BEGIN = 1_800_000_000.0
 """Seconds since the epoch at which a made load begins."""
@@ -90,3 +91,13 @@ def _plan(lines: list[dict[str, Any]]) -> LoadPlan:
 
 
 THREE = (("STANDARD", 0.0, 2.0), ("OVERFLOW", 2.0, 4.0), ("RECOVERY", 4.0, 20.0))
+
+
+def sampled(path: Path, component: str, series: str, values: Mapping[float, float]) -> Path:
+    """A load's file of samples: one series of one component, by when they were taken (seconds after BEGIN)."""
+    taken = (
+        {"at": BEGIN + at, "component": component, "series": series, "value": value} for at, value in values.items()
+    )
+    file = path / FILE
+    file.write_text("".join(f"{json.dumps(one)}\n" for one in taken))
+    return file

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes import client
 
+from injector.labels import PROTECTED, ROLE
 from support.attached_target.found import Found, found, port_of, read
 from support.attached_target.process import AttachedProcess
 from support.attached_target.seats import Seat, Seats
@@ -148,6 +150,29 @@ def test_a_pod_keeps_its_name_until_it_is_gone() -> None:
     assert [seat.pod.metadata.name for seat in its.of.values()] == ["w-b", "w-a"]
 
 
+def test_a_pod_that_its_node_has_evicted_is_gone_although_it_lies_about() -> None:
+    its = seats(vllm_worker_0="worker")
+    seat = its.of["vllm-worker-0"]
+    its.take(by_name(pod("w-a")))
+    evicted, another = pod("w-a", phase="Failed", running=False), pod("w-b", created="2026-11-27T12:00:00Z")
+    its.take(by_name(evicted))
+    its.take(by_name(evicted))
+    assert (seat.pod, seat.ends) == (None, [-9])
+    its.take(by_name(evicted, another))
+    assert (seat.pod, seat.ends) == (another, [-9])
+
+
+def test_a_pod_that_is_over_says_how_its_container_ended() -> None:
+    its = seats(vllm_worker_0="worker")
+    its.take(by_name(pod("w-a")))
+    over = pod("w-a", phase="Succeeded", running=False)
+    over.status.container_statuses[1].state = client.V1ContainerState.from_dict(
+        {"terminated": {"containerID": "containerd://aaaaaaa1", "exitCode": 0}}
+    )
+    its.take(by_name(over))
+    assert (its.of["vllm-worker-0"].ends, its.of["vllm-worker-0"].pod) == ([0], None)
+
+
 def test_a_pod_of_a_set_is_the_component_of_its_own_name() -> None:
     its = seats(vllm_worker_0="worker", vllm_worker_1="worker")
     its.take(by_name(pod("vllm-worker-1"), pod("vllm-worker-0", created="2026-11-27T12:00:00Z")))
@@ -224,6 +249,14 @@ def test_it_is_asked_to_end_by_deleting_its_pod() -> None:
     its, hands, _ = process(installed=True)
     its.terminate()
     assert hands.done == [("deleted", "serving", "w", None)]
+
+
+def test_what_its_owner_protects_is_not_asked_to_end() -> None:
+    its, hands, seat = process(installed=True)
+    seat.take(pod("w", labels={ROLE: "worker", PROTECTED: "billing"}))
+    with pytest.raises(LeftOut, match=r"cannot be asked to end, .* in serving: its owner protects it: billing"):
+        its.terminate()
+    assert not hands.done
 
 
 def test_what_only_an_owner_can_do_is_left_out() -> None:

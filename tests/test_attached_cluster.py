@@ -69,6 +69,7 @@ def target(theirs: str, tmp_path: Path) -> Iterator[AttachedTarget]:
 def test_it_is_for_scenarios_about_such_a_deployment_only(target: AttachedTarget) -> None:
     assert target.unavailable(SPEC) is None
     assert "has workers=2, and the scenario is about workers=3" in str(target.unavailable(SPEC.but(workers=3)))
+    assert "has Dynamo 1.4.2 (-D dynamo), not 1.4.1" in str(target.unavailable(SPEC.but(dynamo="1.4.1")))
     deployment = target.deployment(SPEC)
     with pytest.raises(LeftOut, match="a worker is added: that is for the owner"):
         deployment.add("worker")

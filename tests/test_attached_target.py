@@ -14,6 +14,7 @@ from support.attached_target import target as attached
 from support.attached_target.target import AttachedTarget
 from support.cli.specifications import run
 from support.errors import Unavailable, UsageError
+from support.kubernetes_target.lease import Lease
 from support.settings import Settings
 from tests.attached_pods import frontend, pod
 
@@ -28,6 +29,7 @@ class FakeCluster:
         self.pods: dict[str, Any] = {}
         self.deleted: list[str] = []
         self.made: list[str] = []
+        self.taken_over: list[str] = []
 
     def version(self) -> str:
         return "v1.34"
@@ -44,6 +46,11 @@ class FakeCluster:
 
     def make(self, manifest: dict[str, Any]) -> None:
         self.made.append(manifest["kind"])
+        self._lease = lease(seconds_ago=0, holder=manifest["spec"]["holderIdentity"])
+
+    def patch(self, manifest: dict[str, Any]) -> None:
+        self.taken_over.append(manifest["metadata"]["resourceVersion"])
+        self._lease = lease(seconds_ago=0, holder=manifest["spec"]["holderIdentity"])
 
     def delete(self, manifest: dict[str, Any]) -> None:
         self.deleted.append(manifest["kind"])
@@ -52,10 +59,13 @@ class FakeCluster:
         return self.pods
 
 
-def lease(*, seconds_ago: float) -> Any:
+def lease(*, seconds_ago: float, holder: str = "laptop/77") -> Any:
     """Made when this module is read; renewed so long before."""
     renewed = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-    return SimpleNamespace(spec=SimpleNamespace(renew_time=renewed, holder_identity="laptop/77"))
+    return SimpleNamespace(
+        metadata=SimpleNamespace(resource_version="42"),
+        spec=SimpleNamespace(renew_time=renewed, holder_identity=holder),
+    )
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, cluster: FakeCluster, folder: Path, namespace: str = "serving") -> str:
@@ -98,8 +108,19 @@ def test_what_nobody_has_opened_is_refused(
 def test_the_lease_of_a_dead_run_is_taken_over_and_given_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cluster = FakeCluster(OPEN, lease=lease(seconds_ago=61))
     assert "no pod in serving is a frontend" in refused(monkeypatch, cluster, tmp_path)
-    assert cluster.made == ["Lease"]
-    assert cluster.deleted == ["Lease", "Lease"]
+    assert (cluster.made, cluster.taken_over, cluster.deleted) == ([], ["42"], ["Lease"])
+
+
+def test_a_lease_that_another_has_taken_over_is_left_to_it() -> None:
+    cluster = FakeCluster(OPEN)
+    made: Any = cluster
+    ours, theirs = Lease(made, "serving", "l"), Lease(made, "serving", "l")
+    ours.take()
+    theirs.take(over=cluster.lease("serving", "l"))
+    ours.give_back()
+    assert not cluster.deleted
+    theirs.give_back()
+    assert cluster.deleted == ["Lease"]
 
 
 def test_settings_that_are_not_those_of_the_deployment_are_refused(

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from support import waiting
 from support.checkers import (
     BaseChecker,
     BegunAnswersChecker,
     NoLeakChecker,
     NotReadyChecker,
+    OnlyRefusedChecker,
     OthersLatencyChecker,
     PeakMemoryChecker,
     PriorityChecker,
@@ -22,6 +24,7 @@ from support.checkers import (
     RosterChecker,
     ShareChecker,
     StruckAnswersChecker,
+    SuccessRateChecker,
     ToldChecker,
     ValidationContext,
     judge,
@@ -30,7 +33,7 @@ from support.errors import UsageError
 from support.marks import Fault, Marks, Phase
 from support.results import Results
 from support.roster import Look
-from tests.made_records import BEGIN, THREE, failed, folder, record
+from tests.made_records import BEGIN, THREE, failed, folder, record, sampled
 from tests.test_checkers import HELD, context
 
 SERVING = {"1": "vllm-worker-0", "2": "vllm-worker-1"}
@@ -176,6 +179,16 @@ def test_newcomers_are_told_that_nobody_serves_from_then_on(tmp_path: Path) -> N
     assert verdict(NotReadyChecker(after=1), short)[1] == "no data: the fault did not last so long"
 
 
+def test_on_a_slow_machine_the_last_of_a_fault_are_told_that_nobody_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_scale", 8.0)
+    served = [record(70, 2.5), *(failed(60 + i, 3.0 + i / 2, status=503) for i in range(6))]
+    lost = dataclasses.replace(SLOW, name="gone", end=BEGIN + 6)
+    assert verdict(NotReadyChecker(after=1), loaded(tmp_path / "a", served, lost)) == (True, "6 http 503")
+    assert verdict(NotReadyChecker(after=1), loaded(tmp_path / "b", [*served, record(71, 5.0)], lost))[0] is False
+
+
 @pytest.mark.parametrize(
     ("urgent", "others", "passed"),
     [
@@ -197,15 +210,50 @@ def test_urgent_requests_overtake_those_who_wait(
     assert "urgent answers, p99" in said[1]
 
 
+def test_of_a_second_load_its_own_clients_are_judged(tmp_path: Path) -> None:
+    main = loaded(tmp_path / "load", [failed(1, 2.0)])
+    folder(tmp_path / "load-overload", [record(0, 2.0), record(1, 2.1)], phases=THREE)
+    beside = main.beside("overload")
+    assert verdict(SuccessRateChecker(), beside)[0]
+    assert not verdict(SuccessRateChecker(), main)[0]
+
+
+@pytest.mark.parametrize(
+    ("records", "kept", "of_all", "saw"),
+    [
+        pytest.param([failed(1, 2.0, status=503)], True, True, "1 requests 0 were answered in full, 1", id="refused"),
+        pytest.param([record(0, 2.0)], True, False, "1 requests 1 were answered in full, 0", id="answered"),
+        pytest.param(
+            [failed(1, 2.0)], False, False, "were refused with 503 or 529, 1 ended with http 500", id="failed"
+        ),
+        pytest.param([record(1, 2.0, **CUT)], False, False, "1 ended with connection_lost", id="cut off"),
+        pytest.param([], False, False, "no data: no request was recorded", id="nobody"),
+    ],
+)
+def test_who_has_no_answer_was_refused(
+    records: list[dict[str, Any]], kept: bool, of_all: bool, saw: str, tmp_path: Path
+) -> None:
+    seen = loaded(tmp_path, records)
+    passed, told = verdict(OnlyRefusedChecker(), seen)
+    assert (passed, verdict(OnlyRefusedChecker(all_of_them=True), seen)[0]) == (kept, of_all)
+    assert saw in told
+
+
 def test_memory_is_bounded_at_every_moment(tmp_path: Path) -> None:
     seen = loaded(tmp_path, answers(1, 2))
     assert verdict(PeakMemoryChecker(at_most_mb=50), seen)[1].startswith("no data: no component told of its memory")
-    taken = [
-        {"at": at, "component": "vllm-worker-0", "series": "rss_mb", "value": mb} for at, mb in ((1, 170), (2, 90))
-    ]
-    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in taken))
+    sampled(tmp_path, "vllm-worker-0", "rss_mb", {1: 170, 2: 90})
     assert verdict(PeakMemoryChecker(at_most_mb=70), seen) == (True, "vllm-worker-0 needed 70 MB more")
     assert not verdict(PeakMemoryChecker(at_most_mb=69), seen)[0]
+
+
+@pytest.mark.parametrize(("threads", "kept"), [(80, True), (81, False)])
+def test_a_thread_for_each_request_in_flight_at_once_is_a_pool_and_one_more_a_leak(
+    tmp_path: Path, threads: int, kept: bool
+) -> None:
+    seen = loaded(tmp_path, answers(1), after={"vllm-worker-0": HELD | {"threads": HELD["threads"] + threads}})
+    sampled(tmp_path, "frontend-0", "in_flight", {1: 80, 2: 3})
+    assert verdict(NoLeakChecker(), seen)[0] is kept
 
 
 def test_a_component_that_is_new_is_compared_with_its_kind(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from support.cli.checks import Check, check
+from support.cli.checks import CHECKS, Check, check
 from support.cli.specifications import behave_arguments, settings_of, values
 from support.errors import UsageError
 from support.settings import ROOT, Settings
@@ -120,6 +120,27 @@ def test_every_check_runs_and_the_first_failure_is_the_status(capfd: pytest.Capt
     ]
     assert "FAILED (exit status 4) third" in "\n".join(summary)
     assert check(checks[:1]) == 0
+
+
+def test_a_scenario_that_failed_is_told_with_its_reason(capfd: pytest.CaptureFixture[str]) -> None:
+    (features,) = [one for one in CHECKS if one.failures]
+    words = """
+    passed          3.81 s A client leaves [vLLM]
+    ERROR           1.20 s A client awaits [vLLM]   features/one.feature:7
+                           And it is alone
+                           the page was silent
+                           which is all that is known
+    1 scenario passed, 1 failed, 749 skipped
+    """
+    failing = _saying("features", words, 1, features.closing)
+    assert check([replace(failing, failures=features.failures)]) == 1
+    summary = capfd.readouterr().out.partition("== summary")[2].splitlines()
+    assert [line.strip() for line in summary[2:]] == [
+        "ERROR           1.20 s A client awaits [vLLM]   features/one.feature:7",
+        "And it is alone",
+        "the page was silent",
+        "1 scenario passed, 1 failed, 749 skipped",
+    ]
 
 
 def _saying(name: str, words: str, status: int, closing: str = ".+") -> Check:

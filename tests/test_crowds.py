@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import subprocess
@@ -23,6 +24,7 @@ from support.errors import FaultError, UsageError
 from support.faults import Fault, Stage, noisy_neighbour, slow_readers
 from support.faults.noisy_neighbour import NoisyNeighbour
 from support.faults.slow_readers import SlowReaders, SlowScrapers
+from support.vitals import Vitals, vitals
 from support.waiting import eventually
 from support.world import World
 from tests.made_records import record
@@ -135,8 +137,12 @@ def worker() -> Iterator[Component]:
     """That would like to work all the time."""
     program = [sys.executable, "-S", "-c", "while True: pass"]
     with subprocess.Popen(program, start_new_session=True) as process:
-        yield cast(Component, SimpleNamespace(name="w-0", pid=process.pid))
+        yield component(process.pid)
         process.kill()
+
+
+def component(pid: int) -> Component:
+    return cast(Component, SimpleNamespace(name="w-0", pid=pid, vitals=lambda: vitals(pid)))
 
 
 def noisy(worker: Component, *, count: int) -> NoisyNeighbour:
@@ -148,7 +154,10 @@ def test_a_noisy_neighbour_makes_a_worker_wait_until_it_is_healed(worker: Compon
     neighbour.inject()
     busy = [one.pid for one in neighbour._busy]
     try:
-        assert re.fullmatch(r"the threads of w-0 wait 0\.\d\d s for the CPU in each second", neighbour.verify())
+        assert re.fullmatch(
+            r"they run for \d\.\d\d s in each second, in which the threads of w-0 wait 0\.\d\d s for the CPU",
+            neighbour.verify(),
+        )
     finally:
         neighbour.heal()
     for process in busy:
@@ -157,14 +166,23 @@ def test_a_noisy_neighbour_makes_a_worker_wait_until_it_is_healed(worker: Compon
     neighbour.heal()
 
 
-def test_a_neighbour_that_nobody_feels_is_an_error() -> None:
-    idle = cast(Component, SimpleNamespace(name="w-0", pid=os.getpid()))  # this test, which waits
-    neighbour = noisy(idle, count=0)
+@pytest.mark.parametrize(
+    ("waits", "says"),
+    [
+        (0.0, r"w-0 waited longest, 0\.00 s in each second"),
+        (60.0, r"together they ran for 0\.00 s in each second"),
+    ],
+    ids=["nobody waits", "who waits, waits for somebody else"],
+)
+def test_a_neighbour_that_nobody_feels_is_an_error(waits: float, says: str) -> None:
+    waited = itertools.count(0.0, waits)
+    worker = SimpleNamespace(name="w-0", vitals=lambda: Vitals(0, 0, 0, cpu_wait=next(waited)))
+    neighbour = noisy(cast(Component, worker), count=0)
     neighbour.inject()
     with (
         patch.object(noisy_neighbour, "SEEN_WITHIN", 0.2),
         patch.object(noisy_neighbour, "_LOOKED", 0.1),
-        pytest.raises(FaultError, match=r"busy neighbours are felt: not within .* w-0 waited longest, 0\.\d\d s"),
+        pytest.raises(FaultError, match=rf"busy neighbours are felt: not within .* {says}"),
     ):
         neighbour.verify()
     neighbour.heal()

@@ -10,8 +10,9 @@ import pytest
 
 from support.deeds import parse_deed
 from support.deployment import Deployment
-from support.errors import FaultError, Unavailable, UsageError
+from support.errors import DeploymentError, FaultError, Unavailable, UsageError
 from support.faults import Stage, failing_rollout, kind
+from support.faults.api_away import ApiAway
 from support.faults.delete_pod import DeletePod, await_back
 from support.faults.evict import Drain, Evict, EvictWithinBudget
 from support.faults.failing_rollout import FLAWS, FailingRollout
@@ -279,3 +280,75 @@ def test_elsewhere_there_is_no_cluster() -> None:
     for name in ("delete_pod", "evict", "drain", "lose_node", "api_away", "failing_rollout"):
         with pytest.raises(Unavailable, match="it needs a Kubernetes cluster"):
             kind(name).of(stage(deployment), whom, {"flaw": "an image that nobody has"} if "rollout" in name else {})
+
+
+class FakeServer:
+    """An API server that may be taken away. late: it goes on answering."""
+
+    def __init__(self, *, late: bool) -> None:
+        self.there, self.late = True, late
+        self.asked: list[str] = []
+
+    def insist_on_command(self, *names: str) -> None: ...
+
+    def insist_on_direct_reach(self) -> None: ...
+
+    def lose_api(self) -> None:
+        self.asked.append("lose")
+        self.there = self.late
+
+    def return_api(self) -> None:
+        self.asked.append("return")
+        self.there = True
+
+    def api_answers(self, *, within: float) -> bool:
+        return self.there
+
+
+def test_an_api_server_is_away_and_brought_back() -> None:
+    server = FakeServer(late=False)
+    fault = ApiAway(cast(Any, server))
+    fault.inject()
+    assert fault.verify() == "the API server has not answered for 2 s"
+    fault.heal()
+    fault.heal()
+    assert server.asked == ["lose", "return"]
+
+
+def test_an_api_server_that_was_not_away_is_brought_back_all_the_same() -> None:
+    server = FakeServer(late=True)
+    fault = ApiAway(cast(Any, server))
+    fault.inject()
+    with pytest.raises(FaultError, match="was to be away, and answers"):
+        fault.verify()
+    fault.heal()
+    assert server.asked == ["lose", "return"]
+
+
+def test_an_api_server_that_is_back_early_is_told_of_and_brought_back_all_the_same() -> None:
+    server = FakeServer(late=False)
+    fault = ApiAway(cast(Any, server))
+    fault.inject()
+    fault.verify()
+    server.there = True
+    with pytest.raises(FaultError, match="was back before it was to be"):
+        fault.heal()
+    fault.heal()
+    assert server.asked == ["lose", "return"]
+
+
+def test_a_node_is_opened_although_the_cluster_was_silent_for_a_moment() -> None:
+    hosting = two_workers()
+    fault = of("drain", made(hosting, workers=2), "every worker")
+    fault.inject()
+    silences = iter([DeploymentError("the cluster does not answer")])
+    cordon = hosting.cordon
+
+    def silent_once(node: str, *, closed: bool = True) -> None:
+        for silence in silences:
+            raise silence
+        cordon(node, closed=closed)
+
+    hosting.cordon = silent_once  # type: ignore[method-assign]  # of this fake alone
+    fault.heal()
+    assert hosting.asked[-1] == ("cordon", SPARE, False)

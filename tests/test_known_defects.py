@@ -51,6 +51,12 @@ def test_a_defect_that_is_gone_fails_the_run(tmp_path: Path) -> None:
     assert failure.get("message") == message
 
 
+def test_a_defect_that_is_not_seen_by_longer_deadlines_is_no_news(tmp_path: Path) -> None:
+    project = run_project(tmp_path, FEATURE, "-D", "timeout_scale=2", "-t", "@gone")
+    assert project.status == 0, project.output
+    assert project.results["A defect is gone"]["status"] == "passed"
+
+
 def test_a_promise_that_is_broken_before_the_known_one_fails_the_run(tmp_path: Path) -> None:
     project = run_project(tmp_path, FEATURE, "-t", "@elsewhere")
     assert project.status == 1
@@ -91,7 +97,7 @@ def test_a_reason_may_take_several_lines() -> None:
 
 
 def test_a_defect_that_is_met_by_chance_does_not_fail_the_run_nor_one_that_is_not(tmp_path: Path) -> None:
-    project = run_project(tmp_path, "features/chance.feature", "-t", "not (@unmet or @errs)")
+    project = run_project(tmp_path, "features/chance.feature", "-t", "not (@unmet or @errs or @wrong)")
     assert project.status == 0, project.output
     assert project.results["A defect is not met"]["status"] == "passed"
     assert project.results["A defect is met by chance"]["status"] == "skipped"
@@ -104,11 +110,16 @@ def test_a_defect_that_is_met_by_chance_does_not_fail_the_run_nor_one_that_is_no
         f"Known defect of Dynamo, as expected: {CHANCE_DEFECTS['lost_lease'].what}"
         " | frontend-0 ended (with 0) and is not running"
     )
+    assert project.message("A known defect is met on a machine that is busy").startswith(
+        "Known defect of Dynamo, as expected: it is slow. | "
+    )
     for also in ("before the one that is known", "on a machine that is busy"):
         assert project.results[f"A defect is met by chance {also}"]["status"] == "skipped"
 
 
-@pytest.mark.parametrize(("which", "statuses"), [("@unmet", ["broken", "broken", "failed"]), ("@errs", ["broken"])])
+@pytest.mark.parametrize(
+    ("which", "statuses"), [("@unmet", ["broken", "broken", "failed"]), ("@errs", ["broken"]), ("@wrong", ["failed"])]
+)
 def test_what_has_another_cause_is_not_excused_by_chance(tmp_path: Path, which: str, statuses: list[str]) -> None:
     project = run_project(tmp_path, "features/chance.feature", "-t", which)
     assert project.status == 1

@@ -96,9 +96,17 @@ def one_sentence(error: SpecsError) -> str:
     return str(error)
 
 
-@pytest.mark.parametrize(("context", "said"), [(None, "no Kubernetes context  can"), ("other", "context other can")])
-def test_no_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: str | None, said: str) -> None:
-    (tmp_path / "config").write_text("{}")
+@pytest.mark.parametrize(
+    ("context", "text", "said"),
+    [
+        (None, "{}", "no Kubernetes context  can"),
+        ("other", "{}", "context other can"),
+        ("other", "clusters: [\nusers:", "can be used (while parsing"),
+        ("other", "\0", "can be used (unacceptable character"),
+    ],
+)
+def test_no_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: str | None, text: str, said: str) -> None:
+    (tmp_path / "config").write_text(text)
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
     with pytest.raises(Unavailable, match=r"set KUBECONFIG to a file that has one, and -D context") as told:
         Cluster(context)

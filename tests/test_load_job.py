@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -30,23 +32,29 @@ load_shard.run(python=sys.executable)
 
 
 class FakeSession:
-    """A shard on this machine. breaks: it ends when it is told to begin."""
+    """A shard on this machine. breaks: what of it ends when it is told to begin: "pod", "client", or nothing."""
 
-    def __init__(self, done: Path, *, breaks: bool) -> None:
+    def __init__(self, done: Path, *, breaks: str) -> None:
         argv = [sys.executable, "-c", RUNS, str(done)]
         self._shard = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._breaks = breaks
 
     def write_stdin(self, text: str) -> None:
         assert self._shard.stdin
-        if self._breaks and text.startswith("go"):
+        if self._breaks == "pod" and text.startswith("go"):
             self._shard.kill()
+        if self._breaks == "client" and text.startswith("go"):
+            (client,) = Path(f"/proc/{self._shard.pid}/task/{self._shard.pid}/children").read_text().split()
+            os.kill(int(client), signal.SIGKILL)
         self._shard.stdin.write(text)
         self._shard.stdin.flush()
 
     def readline_stdout(self) -> str:
         assert self._shard.stdout
         return self._shard.stdout.readline().rstrip("\n")
+
+    def read_stdout(self, timeout: float) -> str:
+        return ""
 
     def close(self) -> None:
         self.end()
@@ -64,7 +72,7 @@ class FakeSession:
 
 
 class FakeCluster:
-    """Its pods run at once; the one with that name breaks."""
+    """Its pods run at once; what `breaks` names breaks of the second one."""
 
     def __init__(self, folder: Path, *, breaks: str = "", shards: int = 2) -> None:
         self._folder, self._breaks, self._shards = folder, breaks, shards
@@ -81,7 +89,9 @@ class FakeCluster:
         return pods
 
     def execute(self, namespace: str, name: str, argv: Sequence[str]) -> FakeSession:
-        self._sessions.append(FakeSession(self._folder / f"{name}-has-run", breaks=name == self._breaks))
+        self._sessions.append(
+            FakeSession(self._folder / f"{name}-has-run", breaks=self._breaks if name == "load-1-x" else "")
+        )
         return self._sessions[-1]
 
     def delete_namespace(self, name: str, *, grace: int) -> None:
@@ -129,11 +139,16 @@ def test_the_records_of_all_shards_are_read_as_one(frontend: str, tmp_path: Path
     assert (cluster.made, cluster.deleted) == (["Namespace", "Job"], ["run-1"])
 
 
-def test_a_shard_that_breaks_leaves_nothing_to_be_judged(frontend: str, tmp_path: Path) -> None:
-    cluster = FakeCluster(tmp_path, breaks="load-1-x")
-    with pytest.raises(
-        DeploymentError, match="the shard load-1-x of the load is gone without its records: nothing can be judged"
-    ):
+@pytest.mark.parametrize(
+    ("breaks", "says"),
+    [
+        ("pod", "the shard load-1-x of the load is gone without its records: nothing can be judged"),
+        ("client", "the load client of the shard load-1-x ended with -9: nothing can be judged"),
+    ],
+)
+def test_a_shard_that_breaks_leaves_nothing_to_be_judged(breaks: str, says: str, frontend: str, tmp_path: Path) -> None:
+    cluster = FakeCluster(tmp_path, breaks=breaks)
+    with pytest.raises(DeploymentError, match=says):
         load_job(cluster, plan(frontend), tmp_path / "load").run(within=30)
     assert cluster.deleted == ["run-1"]
 

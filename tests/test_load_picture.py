@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 from support.report.load_picture import load_svg
 from support.results import Results
-from tests.made_records import BEGIN, THREE, failed, folder, record
+from tests.made_records import THREE, failed, folder, record, sampled
 
 
 def picture(path: Path, *, title: str = "a load") -> str:
     made = [*(record(i, i * 0.2) for i in range(30)), failed(40, 2.5, status=503), failed(41, 2.6)]
     results = Results(folder(path, made, phases=THREE, fault=2.0))
-    samples = path / "samples.jsonl"
-    rows = [{"at": BEGIN + n, "component": "frontend-0", "series": "migrations", "value": float(n)} for n in range(5)]
-    samples.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"at": 1')
+    samples = sampled(path, "frontend-0", "migrations", {n: float(n) for n in range(5)})
+    with samples.open("a") as file:
+        file.write('{"at": 1')
     return load_svg(results, samples, title=title)
 
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from behave.parser import parse_steps
 
-from support.cli.parallel import jobs_of
+from support.cli.parallel import _settle, jobs_of
 from support.errors import UsageError
 from support.parts import Part, divide
+from support.put_off import PutOff
 from support.settings import ROOT
 from support.waiting import eventually
 from tests.in_lab import kill_and_expect_nothing_left, needs_lab, processes_of
@@ -104,7 +105,32 @@ def test_what_will_be_skipped_weighs_nothing(number: int) -> None:
 
 def test_a_part_says_who_it_is() -> None:
     assert Part.of_environment({}) is None
-    assert Part.of_environment({"DYNAMO_FAULT_SPECS_PART": str(Part(2, 3))}) == Part(2, 3)
+    for part in (Part(2, 3), Part(0, 3, ("features/a b.feature:7", "features/c.feature:12"))):
+        assert Part.of_environment({"DYNAMO_FAULT_SPECS_PART": str(part)}) == part
+
+
+def test_part_0_runs_what_others_have_put_off_as_well() -> None:
+    given = [scenario(f"rule {n}", file=f"{n}.feature") for n in range(4)] + [scenario("rule", "serial")]
+    assert Part(0, 2, (str(given[1].location),)).keep(given) == 2
+    assert [one.kept for one in given] == [False, True, False, False, True]
+
+
+def test_whoever_was_put_off_and_did_not_run_again_fails_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [tmp_path / number / "allure-results" for number in ("0", "1")]
+    told = {name: json.dumps({"name": name, "status": "skipped"}) for name in ("a", "b")}
+    for folder in folders:
+        folder.mkdir(parents=True)
+    (folders[0] / "x-result.json").write_text(json.dumps({"name": "a", "status": "passed"}))
+    (folders[0] / "y-result.json").write_text('{"name": "b", "sta')
+    for name, text in told.items():
+        (folders[1] / f"{name}-result.json").write_text(text)
+    put_off = [PutOff(f"x.feature:{name}", name, str(tmp_path / "1" / "evidence" / name)) for name in told]
+    assert _settle(put_off, tmp_path / "0") == 1
+    assert capsys.readouterr().err == "specs: this was put off, and did not run again: x.feature:b b\n"
+    assert [file.name for file in folders[1].iterdir()] == ["b-result.json"]
+    assert _settle(put_off[:1], tmp_path / "0") == 0
 
 
 def run(arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
@@ -165,3 +191,66 @@ def test_whoever_ends_a_run_ends_all_of_it(tmp_path: Path, how: signal.Signals) 
     assert "report: " in said
     assert not any(line.startswith("0|") for line in said.splitlines()), "what runs alone was not begun"
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+FEATURE = """Feature: A machine with little room
+  Scenario: One that is timed
+    When it takes long beside others
+
+  Scenario: One that is not
+    When it takes a moment
+"""
+STEPS = """
+from behave import when
+from support.errors import TooBusy
+from support.parts import Part
+
+@when("it takes long beside others")
+def take_long(context):
+    part = Part.of_environment()
+    context.world.folder.mkdir(parents=True)
+    (context.world.folder / "part").write_text(str(part.number))
+    if part.number or {still_busy}:
+        raise TooBusy("this machine is too busy to tell how long it takes")
+
+@when("it takes a moment")
+def take_a_moment(context):
+    pass
+"""
+
+
+def project_with(folder: Path, *, still_busy: bool) -> Path:
+    """Features of its own for behave, with this project's hooks."""
+    for name, text in (
+        ("features/room.feature", FEATURE),
+        ("steps/steps.py", STEPS.format(still_busy=still_busy)),
+        ("environment.py", (ROOT / "environment.py").read_text()),
+    ):
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return folder / "features"
+
+
+@needs_lab
+@pytest.mark.parametrize(
+    ("still_busy", "status", "timed"), [(False, 0, "passed"), (True, 1, "broken")], ids=["room at last", "never"]
+)
+def test_what_the_machine_was_too_busy_for_runs_again_alone(
+    tmp_path: Path, still_busy: bool, status: int, timed: str
+) -> None:
+    features = project_with(tmp_path / "project", still_busy=still_busy)
+    with run(["-j", "2", str(features)], tmp_path) as process:
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == status, said
+    log = tmp_path / "log"
+    results = [json.loads(path.read_text()) for path in (log / "allure-results").glob("*-result.json")]
+    assert {one["name"]: one["status"] for one in results} == {"One that is timed": timed, "One that is not": "passed"}
+    assert len(results) == 2
+    assert [file.read_text() for file in (log / "evidence").glob("*/part")] == ["0"], (
+        "of the first attempt nothing is left"
+    )
+    assert "too busy to tell how long it takes - it runs again when the others are done" in said
+    assert [line.split()[1] for line in said.splitlines() if line.startswith("0|     ")][:1] == [
+        {"passed": "passed", "broken": "ERROR"}[timed]
+    ]

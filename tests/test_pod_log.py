@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,9 +74,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "LOOKS_AGAIN", 0.01)
 
 
-def kept(cluster: FakeCluster, folder: Path, *pods: Any, last: str) -> list[str]:
+def kept(cluster: FakeCluster, folder: Path, *pods: Any, last: str, since: datetime | None = None) -> list[str]:
     """What is in the file when the last line is there."""
-    follows = PodLog(cluster, "ns", "worker-0", folder / "log")  # type: ignore[arg-type]  # a fake
+    follows = PodLog(cluster, "ns", "worker-0", folder / "log", since=since)  # type: ignore[arg-type]  # a fake
     for one in pods:
         follows.follow(one)
     try:
@@ -123,3 +124,37 @@ def test_another_pod_follows_in_the_same_file(tmp_path: Path, after: Any) -> Non
 def test_a_pod_that_is_said_to_have_no_container_yet(tmp_path: Path) -> None:
     cluster = FakeCluster(([line(1, "one"), _BROKEN], pod("u", "")), ([line(2, "two")], None))
     assert kept(cluster, tmp_path, pod("u", "c1"), pod("u2", "c2"), last="two") == ["one", "two"]
+
+
+def test_last_words_that_could_not_be_read_at_once_are_asked_for_again(tmp_path: Path) -> None:
+    after = pod("u", "c2", before="c1")
+    cluster = FakeCluster(
+        ([line(1, "one"), _BROKEN], after),
+        ([_BROKEN], after),
+        ([line(1, "one"), line(2, "last words")], after),
+        ([line(3, "three")], None),
+    )
+    assert kept(cluster, tmp_path, pod("u", "c1"), pod("u", "c2"), last="three") == ["one", "last words", "three"]
+
+
+def test_what_was_written_before_is_left_out_whatever_the_zone_of_the_node(tmp_path: Path) -> None:
+    def there(minute: int, text: str) -> bytes:
+        return f"2026-11-24T05:{minute:02}:00.000000000-05:00 {text}\n".encode()
+
+    cluster = FakeCluster(([there(0, "before"), there(1, "one"), there(2, "two")], None))
+    since = datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC)
+    assert kept(cluster, tmp_path, pod("u", "c1"), last="two", since=since) == ["one", "two"]
+    assert cluster.asked[0]["since_seconds"] > 0
+
+
+def test_last_words_that_cannot_be_read_at_all_keep_nobody_waiting(tmp_path: Path) -> None:
+    after = pod("u", "c2", before="c1")
+    unreadable = [([_BROKEN], after)] * log.ATTEMPTS
+    cluster = FakeCluster(([line(1, "one"), _BROKEN], after), *unreadable, ([line(3, "three")], None))
+    assert kept(cluster, tmp_path, pod("u", "c1"), pod("u", "c2"), last="three") == ["one", "three"]
+
+
+def test_a_complaint_of_the_node_is_kept(tmp_path: Path) -> None:
+    cluster = FakeCluster(([b"unable to retrieve container logs for c1\n"], None))
+    since = datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC)
+    assert kept(cluster, tmp_path, pod("u", "c1"), last="logs", since=since) == ["to retrieve container logs for c1"]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -42,6 +43,9 @@ class FakeSession:
     def readline_stdout(self) -> str:
         assert self.relay.stdout
         return self.relay.stdout.readline().decode().rstrip("\n")
+
+    def read_stdout(self, timeout: float) -> str:
+        return ""
 
     def close(self) -> None:
         self.relay.kill()
@@ -115,7 +119,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClu
 @pytest.fixture
 def told(tmp_path: Path) -> Callable[..., None]:
     def tell(argv: list[str], **how: object) -> None:
-        what = {"argv": argv, "environment": {"PATH": "/usr/bin:/bin"}, "restart": "never", "starts": True, "needs": []}
+        what = {"argv": argv, "environment": {"PATH": "/usr/bin:/bin"}, "restart": "never", "starts": True}
+        what |= {"needs": [], "patience": 0.0}
         file = tmp_path / "worker-0"
         file.with_suffix(".new").write_text(json.dumps(what | how))
         file.with_suffix(".new").rename(file)
@@ -182,12 +187,13 @@ def test_it_runs_next_what_it_is_told(cluster: FakeCluster, told: Callable[..., 
     assert (tmp_path / "out").read_text() == "told\n"
 
 
-def test_it_is_not_begun_before_what_it_needs_answers(cluster: FakeCluster, told: Callable[..., None]) -> None:
-    class Health(HttpServer):
-        async def answer(self, exchange: Exchange) -> None:
-            await exchange.start(200, "text/plain")
-            await exchange.end()
+class Health(HttpServer):
+    async def answer(self, exchange: Exchange) -> None:
+        await exchange.start(200, "text/plain")
+        await exchange.end()
 
+
+def test_it_is_not_begun_before_what_it_needs_answers(cluster: FakeCluster, told: Callable[..., None]) -> None:
     told(SLEEPER, needs=[["http://127.0.0.1:1/"]])
     process = connected(cluster)
     said = r"worker-0 was started: not within 0\.5 s; last seen: its keeper waits for etcd and NATS"
@@ -195,6 +201,21 @@ def test_it_is_not_begun_before_what_it_needs_answers(cluster: FakeCluster, told
         process.begun(within=0.5)
     with Health() as url:
         told(SLEEPER, needs=[["http://127.0.0.1:1/", url]])
+        cluster.end()
+        process.connect(cluster.begin())
+        process.begun(within=5)
+
+
+def test_one_waits_a_while_for_all_that_it_needs(cluster: FakeCluster, told: Callable[..., None]) -> None:
+    with Health() as url:
+        told(SLEEPER, needs=[[url, "http://127.0.0.1:1/"]], patience=0.8)
+        process = connected(cluster)
+        begun = time.monotonic()
+        with pytest.raises(DeploymentError, match="its keeper waits for etcd and NATS"):
+            process.begun(within=0.4)
+        process.begun(within=5)
+        assert time.monotonic() - begun >= 0.7
+        told(SLEEPER, needs=[[url, url]], patience=600)
         cluster.end()
         process.connect(cluster.begin())
         process.begun(within=5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from support.results import process_overflow_recovery_test
 from support.scenarios import Failure, Load, Scenario
 from support.spec import DeploymentSpec
 from support.under_load import run
+from support.waiting import scale_deadlines
 from tests.in_lab import in_lab, lab_process, target
 
 
@@ -96,6 +98,33 @@ def _when_busy() -> list[float]:
 def test_a_failure_can_wait_for_a_metric_and_is_taken_back_after_its_time() -> None:
     (lasted,) = _when_busy()
     assert 0.5 <= lasted < 3
+
+
+@in_lab
+def _on_a_slow_machine() -> list[float]:
+    frozen = Failure(type="pause", target="one worker", lasts=1.0)
+    scenario = Scenario(
+        name="slow",
+        backend="vllm",
+        load=Load(clients=4, max_tokens=20),
+        failures=[frozen, replace(frozen, after_seconds=2.0)],
+        standard=0.2,
+        recovery=0.2,
+    )
+    scale_deadlines(5)
+    try:
+        context = run(scenario, target(), folder(), note=lambda words: None)
+    finally:
+        scale_deadlines(1)
+    first, second = context.journal.marks
+    assert first.ended_at is not None
+    return [first.ended_at - first.began_at, second.began_at - first.began_at]
+
+
+def test_longer_deadlines_make_no_failure_longer_or_later() -> None:
+    lasted, between = _on_a_slow_machine()
+    assert 1 <= lasted < 4
+    assert 2 <= between < 8
 
 
 @in_lab

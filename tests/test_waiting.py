@@ -135,7 +135,7 @@ def test_a_long_wait_says_once_what_it_waits_for() -> None:
     told: list[str] = []
     stop = narrate_to(told.append)
     with pytest.raises(NotWithin):
-        eventually(lambda: False, within=10, describe="the worker is back")
+        eventually(lambda: False, within=9.99978, describe="the worker is back")
     assert told == ["waiting up to 10 s: the worker is back"]
     stop()
     with pytest.raises(NotWithin):

@@ -31,7 +31,7 @@ Feature: At whatever moment a client leaves, its request ends once
         | trtllm  | streams a chat of 200 tokens      | a streamed chat       |
         | trtllm  | awaits a completion of 200 tokens | an awaited completion |
 
-  Rule: Whoever leaves a queue is not worked for, and the queue moves up
+  Rule: Whoever leaves a queue costs 20 tokens at most, and the queue moves up
 
     Scenario Outline: A newcomer that leaves the queue of a full worker makes room for the next one
       Given a <backend> deployment with 1 worker that serves 1 request at a time
@@ -60,7 +60,7 @@ Feature: At whatever moment a client leaves, its request ends once
         | backend |
         | trtllm  |
 
-    Scenario Outline: A newcomer that leaves before its worker has let it in costs 20 tokens at most
+    Scenario Outline: A newcomer that leaves while its worker makes it wait costs 20 tokens at most
       Given a <backend> deployment with 1 worker that takes 1 request and lets 2 wait, over TCP
       And a neighbour that is let in and streams 300 tokens
       And a newcomer that is let in and streams 500 tokens
@@ -87,7 +87,7 @@ Feature: At whatever moment a client leaves, its request ends once
         | trtllm  |
 
     @known_defect
-    Scenario Outline: A newcomer that leaves before its worker has let it in never reaches the engine
+    Scenario Outline: A newcomer that leaves while its worker makes it wait never reaches the engine
       Known defect: Dynamo 1.4.2 hands the dead request to the engine when its turn comes, which ends it at once.
 
       Given a <backend> deployment with 1 worker that takes 1 request and lets 2 wait, over TCP
@@ -114,7 +114,7 @@ Feature: At whatever moment a client leaves, its request ends once
         | trtllm  |
 
     @known_defect
-    Scenario Outline: A newcomer that leaves before its worker has let it in is counted once
+    Scenario Outline: A newcomer that leaves while its worker makes it wait is counted once
       Known defect: Dynamo 1.4.2 counts it twice: when its connection ends, and when its turn would have come.
 
       Given a <backend> deployment with 1 worker that takes 1 request and lets 2 wait, over TCP

@@ -10,7 +10,7 @@ Feature: One loss does not become many
 
     Scenario Outline: The last of three workers stands, and turns away what it cannot take
       Given a <backend> deployment with 3 workers that each take 8 requests and let 2 wait
-      And 20 requests a second for 100 tokens each
+      And 20 requests a second for 60 tokens each
       When this happens under the load
         | what happens        | to whom    | when              |
         | gone                | one worker | after 40 requests |

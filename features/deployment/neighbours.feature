@@ -8,7 +8,7 @@ Feature: Whoever behaves does not suffer for those who do not
   Rule: Clients that do not read are waited for, and others have 99 of 100 answers within 3 seconds
 
     @use.with_engine=counting
-    Scenario Outline: A crowd of clients that do not read costs others nothing
+    Scenario Outline: A crowd of clients that do not read costs others no answer
       Given a <backend> deployment with 2 workers that serve 32 fast requests at a time each
       And 10 requests a second for 50 tokens each
       When for 25 seconds 4 clients that do not read and 4 that read 10 letters a second ask for 30000 tokens each on top

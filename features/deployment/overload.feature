@@ -13,6 +13,7 @@ Feature: More than a deployment can serve
       When 32 more clients ask for 50 tokens each on top
       Then every request is answered in full
       And no token is lost or repeated
+      And whoever comes on top has a whole answer as well
       And nothing piles up in the deployment
 
       @vllm
@@ -54,13 +55,15 @@ Feature: More than a deployment can serve
         | backend |
         | trtllm  |
 
+  @serial
   Rule: A prompt that is too long for the model is refused, and disturbs nobody else
 
     Scenario Outline: Too long prompts are refused while others are answered
       Given a <backend> deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
       When other clients send prompts that are too long for the model
-      Then every request is answered in full
+      Then every prompt that is too long is refused
+      And every request is answered in full
       And no token is lost or repeated
       And 99 of 100 answers are complete within 2 seconds
 
@@ -88,8 +91,9 @@ Feature: More than a deployment can serve
       When 20 more requests a second for 100 tokens each come on top
       Then requests are turned away while it lasts, and not before or after
       And whoever is turned away hears so within 100 milliseconds
-      And 99 of 100 accepted answers are complete within 1 seconds
+      And 99 of 100 accepted answers of those who asked before are complete within 1 second
       And no token is lost or repeated
+      And whoever comes on top has a whole answer, or is turned away
 
       @vllm
       Examples: vLLM

@@ -54,7 +54,7 @@ Feature: Planned changes cost no request
         | backend |
         | trtllm  |
 
-    Scenario Outline: A worker taken away under load finishes what it has
+    Scenario Outline: A worker taken away under load costs no request
       Given a <backend> deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
       When one worker is taken away under this load

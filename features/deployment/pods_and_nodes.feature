@@ -104,8 +104,9 @@ Feature: A cluster takes pods and nodes away, and nobody's answer with them
         | backend |
         | vllm    |
 
-  Rule: One of two frontends behind one address that is lost costs its own clients their answers, and nobody else
+  Rule: Who loses one of two frontends behind one address hears of it within 10 seconds, and all is as before by then
 
+    @serial
     Scenario Outline: The loss of one of two frontends behind one address is over within 10 seconds
       Given a <backend> deployment with 2 frontends behind one address and 2 workers
       And 20 requests a second for 50 tokens each
@@ -119,7 +120,7 @@ Feature: A cluster takes pods and nodes away, and nobody's answer with them
         | backend |
         | vllm    |
 
-  Rule: An upgrade that the cluster cannot carry out costs no request, and ends when what was wrong is mended
+  Rule: An upgrade that the cluster cannot carry out costs no request, and when what was wrong is mended every worker serves
 
     Scenario Outline: An upgrade to <something> leaves those who serve in place
       Given a <backend> deployment with 2 workers that allows 3 migrations
@@ -127,15 +128,16 @@ Feature: A cluster takes pods and nodes away, and nobody's answer with them
       When all workers are upgraded one by one to <something> under this load
       Then every request is answered in full
       And no token is lost or repeated
+      And every worker serves within 10 seconds
 
       @vllm
       Examples: vLLM
         | backend | something                     |
         | vllm    | an image that nobody has      |
-        | vllm    | a place that there is not     |
-        | vllm    | a secret that there is not    |
-        | vllm    | storage that there is not     |
-        | vllm    | a runtime that there is not   |
+        | vllm    | a place that does not exist     |
+        | vllm    | a secret that does not exist    |
+        | vllm    | storage that does not exist     |
+        | vllm    | a runtime that does not exist   |
         | vllm    | more than is left of a quota  |
-        | vllm    | more than one may have        |
-        | vllm    | less safety than is asked for |
+        | vllm    | more memory than a pod may have        |
+        | vllm    | less safety than is required |

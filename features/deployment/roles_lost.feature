@@ -5,8 +5,9 @@ Feature: A deployment that has lost all workers of a kind says so
 
   Every load is compared with itself: 2 seconds before anything happens, while it lasts, and after it.
 
-  Rule: While a kind of worker is missing whoever asks hears so within 2 seconds, and is served 5 seconds after its return
+  Rule: Whoever asks a second after a kind of worker is lost hears within 2 seconds, and all is as before 5 seconds after its return
 
+    @serial
     Scenario Outline: The loss of every <kind> worker leaves nobody waiting
       Given a <backend> deployment with 2 prefill and 2 decode workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
@@ -36,28 +37,6 @@ Feature: A deployment that has lost all workers of a kind says so
         | trtllm  | prefill |
         | trtllm  | decode  |
 
-    Scenario Outline: Answers that are being written do not need those who read prompts
-      Given a <backend> deployment with 2 prefill and 2 decode workers that allows 3 migrations
-      And 20 requests a second for 50 tokens each
-      When every prefill worker is killed under this load
-      Then every answer that has begun is given in full
-      And no token is lost or repeated
-
-      @vllm
-      Examples: vLLM
-        | backend |
-        | vllm    |
-
-      @sglang
-      Examples: SGLang
-        | backend |
-        | sglang  |
-
-      @trtllm
-      Examples: TensorRT-LLM
-        | backend |
-        | trtllm  |
-
     @known_defect
     Scenario Outline: Newcomers are told from the first second on that nobody serves, when every <kind> worker is lost
       Known defect: for up to 10 seconds Dynamo 1.4.2 calls it an internal error, HTTP 500, until the last lease has ended.
@@ -85,3 +64,27 @@ Feature: A deployment that has lost all workers of a kind says so
         | backend | kind    |
         | trtllm  | prefill |
         | trtllm  | decode  |
+
+  Rule: Answers that are being written go on when every worker that reads prompts is lost
+
+    Scenario Outline: Answers that are being written do not need those who read prompts
+      Given a <backend> deployment with 2 prefill and 2 decode workers that allows 3 migrations
+      And 20 requests a second for 50 tokens each
+      When every prefill worker is killed under this load
+      Then every answer that has begun is given in full
+      And no token is lost or repeated
+
+      @vllm
+      Examples: vLLM
+        | backend |
+        | vllm    |
+
+      @sglang
+      Examples: SGLang
+        | backend |
+        | sglang  |
+
+      @trtllm
+      Examples: TensorRT-LLM
+        | backend |
+        | trtllm  |

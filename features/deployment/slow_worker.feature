@@ -32,7 +32,7 @@ Feature: A slow worker slows down nobody but itself
         | backend |
         | trtllm  |
 
-  Rule: Where requests are spread by load, a slow worker of three gets fewer than one in four
+  Rule: Where requests are spread by load, a slow worker of three gets at most one in four
 
     @use.with_engine=counting
     Scenario Outline: A slow worker is spared where requests are spread <spread>

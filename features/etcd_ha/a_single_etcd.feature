@@ -59,7 +59,7 @@ Feature: Without a second etcd, Dynamo ends when its only one is lost, and says 
   Rule: When the only etcd was away for 15 seconds, Dynamo serves again within 55 seconds of its loss, without a hand
 
     @vllm
-    Scenario Outline: The only etcd comes back <with>
+    Scenario Outline: Dynamo serves again when its only etcd comes back <with>
       Given a vllm deployment with 2 workers and 1 etcd member, where what ends is started again
       When the etcd member is <gone> for 15 seconds
       Then the frontend serves again within 55 seconds

@@ -5,13 +5,13 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
 
   Every load is 10 requests a second. How Dynamo takes a cut of a few seconds is observed, not promised.
 
-  Rule: A cut among etcd's members needs no hand: within 40 seconds of its end every request is answered in full
+  Rule: A cut among etcd's members needs no hand: within 40 seconds of the failure's end every request is answered in full
 
     Scenario Outline: An etcd <member> that is <cut> for <seconds> seconds needs no hand
       Given a <backend> deployment with 2 workers and 3 etcd members, where what ends is started again
       And 10 requests a second for 30 tokens each
       When an etcd <member> is <cut> for <seconds> seconds under this load
-      Then every request is answered in full again within 40 seconds of its end
+      Then every request is answered in full again within 40 seconds of the failure's end
       And no token is lost or repeated
       And at no time do two etcd members lead
       And the etcd members agree within 15 seconds
@@ -54,7 +54,7 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
     in 40 all of them go elsewhere just in time. That is a matter of chance, and told when it is met.
 
     @known_defect_by_chance.lease_given_up @vllm
-    Scenario Outline: The etcd member that Dynamo leans on most is <lost> for long
+    Scenario Outline: The etcd member that Dynamo leans on most is not missed when it is <lost>
       Given a vllm deployment with 2 workers and 3 etcd members
       And the etcd member that Dynamo leans on most does not lead
       And 10 requests a second for 20 tokens each
@@ -68,13 +68,13 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
         | cut off from the other etcd members |
         | frozen                              |
 
-  Rule: A worker that is cut off from etcd is asked no more within 12 seconds, and nobody notices
+  Rule: A worker that is cut off from etcd is off the list within 12 seconds, and nobody notices
 
     Scenario Outline: A worker that is cut off from etcd is left out, and serves again when it was started anew
       Given a <backend> deployment with 2 workers and 3 etcd members, where what ends is started again
       And 10 requests a second for 30 tokens each
       When one worker is cut off from etcd for 14 seconds under this load
-      Then the frontend lists 2 workers within 30 seconds of its end
+      Then the frontend lists 2 workers within 30 seconds of the failure's end
       And the frontend lists 1 worker within 12 seconds
       And every request is answered in full
       And no token is lost or repeated
@@ -112,14 +112,14 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
       Given a vllm deployment with 2 workers and 3 etcd members, where what ends is started again
       And 10 requests a second for 30 tokens each
       When the frontend is cut off from etcd for 14 seconds under this load
-      Then the frontend has been started anew within 20 seconds of its end
-      And every request is answered in full again within 30 seconds of its end
+      Then the frontend has been started anew within 20 seconds of the failure's end
+      And every request is answered in full again within 30 seconds of the failure's end
       And what of Dynamo has ended says that it lost etcd
 
   Rule: A link to etcd that loses 3 of 10 packets costs nobody anything
 
     @vllm
-    Scenario: Every part of Dynamo is left with 7 of 10 packets from etcd for 14 seconds
+    Scenario: A Dynamo that is left with 7 of 10 packets from etcd costs nobody anything
       Given a vllm deployment with 2 workers and 3 etcd members
       And 10 requests a second for 30 tokens each
       When this happens under the load
@@ -134,12 +134,12 @@ Feature: Cuts between etcd's members, and between them and Dynamo, cost nobody a
   Rule: A link to etcd that carries 500 bytes a second is borne or given up, and 30 seconds after it all is well
 
     @vllm
-    Scenario: Every part of Dynamo is left with 500 bytes a second from etcd for 14 seconds
+    Scenario: A Dynamo that is left with 500 bytes a second from etcd serves again without a hand
       Given a vllm deployment with 2 workers and 3 etcd members, where what ends is started again
       And 10 requests a second for 30 tokens each
       When this happens under the load
         | what happens                                          | to whom      | when              |
         | left with 500 bytes a second from etcd                | every worker | after 20 requests |
         | left with 500 bytes a second from etcd for 14 seconds | the frontend | at once           |
-      Then every request is answered in full again within 30 seconds of its end
+      Then every request is answered in full again within 30 seconds of the failure's end
       And what of Dynamo has ended says that it lost etcd

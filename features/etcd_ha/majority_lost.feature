@@ -47,8 +47,8 @@ Feature: Dynamo outlives the loss of etcd's majority
         | what happens                              | to whom        | when              |
         | gone                                      | 2 etcd members | after 20 requests |
         | joined by a new one that nobody waits for | one worker     | at once           |
-      Then the new worker answers requests within 20 seconds of its end
-      And the new worker is not asked before its end
+      Then the new worker answers requests within 20 seconds of the failure's end
+      And the new worker is not asked before the failure's end
       And every request is answered in full
       And no token is lost or repeated
       And what of Dynamo has ended says that it lost etcd
@@ -58,11 +58,11 @@ Feature: Dynamo outlives the loss of etcd's majority
     A frontend that starts asks once which models there are. In Dynamo 1.4.2 one that asks a member which is not quite
     back knows of none for ever. That is a matter of chance, and told when it is met.
 
-    Scenario Outline: Two of three etcd members are gone for 15 seconds
+    Scenario Outline: Two of three etcd members that are gone for 15 seconds end no service for good
       Given a <backend> deployment with 2 workers and 3 etcd members, where what ends is started again
       And 10 requests a second for 30 tokens each
       When 2 etcd members are gone for 15 seconds under this load
-      Then every request is answered in full again within 60 seconds of its end
+      Then every request is answered in full again within 60 seconds of the failure's end
       And what of Dynamo has ended says that it lost etcd
       And the etcd members agree within 10 seconds
 

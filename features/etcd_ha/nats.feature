@@ -7,11 +7,11 @@ Feature: Dynamo outlives the loss of NATS
 
   Rule: While NATS is away requests wait or are turned away, and within 10 seconds of its return each is answered in full
 
-    Scenario Outline: NATS is killed and started again
+    Scenario Outline: NATS that is killed and started again costs no answer that has begun
       Given a <backend> deployment with 2 workers that allows 3 migrations, over NATS
       And 10 requests a second for 30 tokens each
       When NATS is gone for 4 seconds under this load
-      Then every request is answered in full again within 10 seconds of its end
+      Then every request is answered in full again within 10 seconds of the failure's end
       And every answer that has begun is given in full
       And no token is lost or repeated
       And everybody who is not answered in full is told of an error
@@ -34,11 +34,11 @@ Feature: Dynamo outlives the loss of NATS
         | trtllm  |
 
     @vllm
-    Scenario: NATS is killed and started again where requests are spread by memory
+    Scenario: NATS that is killed and started again costs no answer that has begun, where requests are spread by memory
       Given a vllm deployment with 2 workers that get requests by memory, over NATS
       And 10 requests a second for 30 tokens each
       When NATS is gone for 4 seconds under this load
-      Then every request is answered in full again within 10 seconds of its end
+      Then every request is answered in full again within 10 seconds of the failure's end
       And every answer that has begun is given in full
       And no token is lost or repeated
       And everybody who is not answered in full is told of an error
@@ -46,11 +46,11 @@ Feature: Dynamo outlives the loss of NATS
       And the frontend and every worker serve on
 
     @vllm
-    Scenario: NATS comes back with nothing of what it stored
+    Scenario: NATS that comes back with nothing of what it stored serves as before
       Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
       And 10 requests a second for 30 tokens each
       When NATS is gone with what it stored for 4 seconds under this load
-      Then every request is answered in full again within 10 seconds of its end
+      Then every request is answered in full again within 10 seconds of the failure's end
       And every answer that has begun is given in full
       And no token is lost or repeated
       And everybody who is not answered in full is told of an error
@@ -58,21 +58,21 @@ Feature: Dynamo outlives the loss of NATS
       And the frontend and every worker serve on
 
     @vllm
-    Scenario: NATS is away for 15 seconds
+    Scenario: NATS that is away for 15 seconds serves as before when it is back
       Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
       And 10 requests a second for 30 tokens each
       When NATS is gone for 15 seconds under this load
-      Then every request is answered in full again within 10 seconds of its end
+      Then every request is answered in full again within 10 seconds of the failure's end
       And every answer that has begun is given in full
       And no token is lost or repeated
       And everybody who is not answered in full is told of an error
       And no request hangs
       And the frontend and every worker serve on
 
-  Rule: A worker that is cut off from NATS is asked no more, and nobody loses an answer
+  Rule: A worker that is cut off from NATS costs nobody an answer
 
     @vllm
-    Scenario Outline: Requests go to the worker that can be reached when the other one is <cut> NATS
+    Scenario Outline: A worker that is <cut> NATS for 14 seconds costs nobody an answer
       Given a vllm deployment with 2 workers that allows 3 migrations, over NATS
       And 10 requests a second for 30 tokens each
       When one worker is <cut> NATS for 14 seconds under this load
@@ -87,14 +87,14 @@ Feature: Dynamo outlives the loss of NATS
   Rule: Frontends that lose NATS one after the other answer every request in full within 10 seconds of its return
 
     @vllm
-    Scenario: Two frontends that spread requests by memory lose NATS, one and then the other
+    Scenario: Two frontends that lose NATS one after the other cost no answer that has begun
       Given a vllm deployment with 2 frontends and 2 workers that get requests by memory, over NATS
       And 10 requests a second for 30 tokens each
       When this happens under the load
         | what happens                    | to whom    | when              |
         | cut off from NATS for 4 seconds | frontend-0 | after 20 requests |
         | cut off from NATS for 4 seconds | frontend-1 | 6 seconds later   |
-      Then every request is answered in full again within 10 seconds of its end
+      Then every request is answered in full again within 10 seconds of the failure's end
       And every answer that has begun is given in full
       And no token is lost or repeated
       And everybody who is not answered in full is told of an error
@@ -104,7 +104,7 @@ Feature: Dynamo outlives the loss of NATS
   Rule: Where requests travel over TCP, NATS is not missed
 
     @vllm
-    Scenario Outline: NATS is <lost> where requests travel over TCP
+    Scenario Outline: NATS that is <lost> is not missed where requests travel over TCP
       Given a vllm deployment with 2 workers that allows 3 migrations, over TCP
       And 10 requests a second for 30 tokens each
       When NATS is <lost> for 8 seconds under this load

@@ -42,7 +42,7 @@ Feature: Dynamo serves on when etcd is out of space
         | what happens                              | to whom           | when              |
         | out of space                              | every etcd member | after 20 requests |
         | joined by a new one that nobody waits for | one worker        | at once           |
-      Then the new worker answers requests within 15 seconds of its end
-      And the new worker is not asked before its end
+      Then the new worker answers requests within 15 seconds of the failure's end
+      And the new worker is not asked before the failure's end
       And every request is answered in full
       And no token is lost or repeated

@@ -9,7 +9,7 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
   Rule: Within 10 seconds of hearing of etcd again a frontend sends requests to whoever has come, and to nobody who left
 
     @vllm
-    Scenario: One worker comes and another one goes while the frontend hears nothing
+    Scenario: A frontend catches up with who came and who went while it heard nothing
       Given a vllm deployment with 2 workers and 3 etcd members
       And 10 requests a second for 30 tokens each
       When this happens under the load
@@ -17,13 +17,13 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
         | cut off from etcd with a fresh lease      | the frontend  | after 20 requests |
         | joined by a new one that nobody waits for | one worker    | at once           |
         | asked to end                              | vllm-worker-0 | 2 seconds later   |
-      Then the new worker answers requests within 10 seconds of its end
-      And the new worker is not asked before its end
-      And every request is answered in full again within 10 seconds of its end
+      Then the new worker answers requests within 10 seconds of the failure's end
+      And the new worker is not asked before the failure's end
+      And every request is answered in full again within 10 seconds of the failure's end
       And no token is lost or repeated
 
     @vllm
-    Scenario: Etcd forgets how one worker came and another one went
+    Scenario: A frontend catches up although etcd has forgotten how one worker came and another one went
       Given a vllm deployment with 2 workers and 3 etcd members
       And 10 requests a second for 30 tokens each
       When this happens under the load
@@ -32,23 +32,23 @@ Feature: A frontend that was cut off from etcd catches up with what it missed
         | joined by a new one that nobody waits for | one worker      | at once           |
         | made to forget its history                | the etcd leader | 2 seconds later   |
         | asked to end                              | vllm-worker-0   | at once           |
-      Then the new worker answers requests within 10 seconds of its end
-      And the new worker is not asked before its end
-      And every request is answered in full again within 10 seconds of its end
+      Then the new worker answers requests within 10 seconds of the failure's end
+      And the new worker is not asked before the failure's end
+      And every request is answered in full again within 10 seconds of the failure's end
       And no token is lost or repeated
 
   Rule: A worker that comes while etcd is lost for a moment serves within 40 seconds of its return, without a hand
 
     @vllm
-    Scenario Outline: The <what> is lost <when>
+    Scenario Outline: A worker that comes serves although the <what> is lost <when>
       Given a vllm deployment with 2 workers and <etcd>, where what ends is started again
       And 10 requests a second for 30 tokens each
       When this happens under the load
         | what happens                              | to whom    | when              |
         | joined by a new one that nobody waits for | one worker | after 20 requests |
         | gone for 4 seconds                        | the <what> | <moment>          |
-      Then the new worker answers requests within 40 seconds of its end
-      And every request is answered in full again within 40 seconds of its end
+      Then the new worker answers requests within 40 seconds of the failure's end
+      And every request is answered in full again within 40 seconds of the failure's end
       And no token is lost or repeated
       And what of Dynamo has ended says that it lost etcd
 

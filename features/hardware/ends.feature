@@ -9,7 +9,7 @@ Feature: Every fault ends, whoever forgets it
   Rule: A fault ends by itself when its time is over, and all is as before 16 seconds after it began
 
     @vllm
-    Scenario Outline: Nobody ends <what>
+    Scenario Outline: A fault that nobody takes back ends by itself: <whom> is <what>
       Given a vllm deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
       When <whom> is <what>, by a fault of 5 seconds under this load
@@ -23,7 +23,7 @@ Feature: Every fault ends, whoever forgets it
         | the GPU of one worker | struck by XID 119           |
 
     @vllm @serial
-    Scenario Outline: Whoever would end <what> is killed
+    Scenario Outline: A fault ends although its injector is killed: <whom> is <what>
       Given a vllm deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
       When <whom> is <what>, by a fault of 5 seconds whose injector is killed under this load
@@ -36,10 +36,10 @@ Feature: Every fault ends, whoever forgets it
         | one worker            | separated from the frontend |
         | the GPU of one worker | struck by XID 119           |
 
-  Rule: Two faults at once each end at their own time
+  Rule: Faults on two workers of three leave all as before within 20 seconds
 
     @vllm
-    Scenario: A worker is throttled while another one is separated from the frontend
+    Scenario: A worker that is throttled and another one that is refused at the same time cost nobody a token
       Given a vllm deployment with 3 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
       When this happens under the load
@@ -51,7 +51,7 @@ Feature: Every fault ends, whoever forgets it
       And no request hangs
 
     @vllm
-    Scenario: A worker is separated from the frontend while another one recovers from a hang
+    Scenario: A worker that is refused while another one recovers from a hang costs nobody a token
       Given a vllm deployment with 3 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
       When this happens under the load

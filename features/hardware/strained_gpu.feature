@@ -8,7 +8,7 @@ Feature: A GPU that is strained makes its worker late, and costs nobody an answe
 
   Rule: While a GPU is strained every request is answered in full, and 16 seconds after it began all is as before
 
-    Scenario Outline: The GPU of one worker is <strained> for 6 seconds
+    Scenario Outline: A worker whose GPU is <strained> for 6 seconds loses no answer
       Given a <backend> deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
       When the GPU of one worker is <strained> for 6 seconds under this load
@@ -41,7 +41,7 @@ Feature: A GPU that is strained makes its worker late, and costs nobody an answe
   Rule: The more severe the strain, the later the worker
 
     @vllm
-    Scenario Outline: The GPU of a worker is <strained> slightly, moderately and severely
+    Scenario Outline: A worker whose GPU is <strained> slightly, moderately and severely is later each time
       Given a vllm deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each, whose answers say who gave them
       When this happens under the load

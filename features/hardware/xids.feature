@@ -7,7 +7,7 @@ Feature: Dynamo outlives what the errors of a GPU do to its workers
   Rule: The line of an XID is read by GPU monitors, and by itself harms no answer
 
     @vllm
-    Scenario Outline: XID <code> is reported for the GPU of a worker
+    Scenario Outline: A report of XID <code> is read, and harms no answer
       Given a vllm deployment with 2 workers that allows 3 migrations
       And a GPU monitor that reads the kernel's log
       And a client that streams 200 tokens
@@ -28,7 +28,7 @@ Feature: Dynamo outlives what the errors of a GPU do to its workers
 
   Rule: What runs on a worker that dies of its GPU is answered in full by another one, and all is as before in 15 seconds
 
-    Scenario Outline: One worker dies of XID <code>
+    Scenario Outline: A worker that dies of XID <code> costs running requests nothing
       Given a <backend> deployment with 2 workers that allows 3 migrations, where what ends is started again
       And 20 requests a second for 50 tokens each
       When the GPU of one worker is struck by XID <code> for 2 seconds under this load
@@ -59,7 +59,7 @@ Feature: Dynamo outlives what the errors of a GPU do to its workers
   Rule: What waits on a worker that hangs goes on with it, and 16 seconds after it began all is as before
 
     @vllm
-    Scenario Outline: One worker hangs because of XID <code>
+    Scenario Outline: A worker that hangs because of XID <code> goes on with its answers
       Given a vllm deployment with 2 workers that allows 3 migrations
       And 20 requests a second for 50 tokens each
       When the GPU of one worker is struck by XID <code> for 6 seconds under this load

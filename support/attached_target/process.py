@@ -6,8 +6,9 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from injector.labels import PROTECTED
 from support.attached_target.seats import Seat
-from support.errors import DeploymentError, FaultError, LeftOut
+from support.errors import FaultError, LeftOut, Silent
 from support.injection import Injected, InjectionService
 from support.kubernetes_target.cluster import Cluster
 from support.vitals import Vitals
@@ -36,9 +37,9 @@ class AttachedProcess:
 
     @property
     def pod(self) -> Any:
-        """V1Pod. DeploymentError while there is none."""
+        """V1Pod. Silent while there is none."""
         if self._seat.pod is None:
-            raise DeploymentError(f"no pod in {self._namespace} is {self._seat.name} now")
+            raise Silent(f"no pod in {self._namespace} is {self._seat.name} now")
         return self._seat.pod
 
     def kill(self, *, for_good: bool = False) -> None:
@@ -52,6 +53,8 @@ class AttachedProcess:
         if for_good:
             self._left_out("be taken away", "its controller starts another one")
         self._insist_on_running()
+        if reason := (self.pod.metadata.labels or {}).get(PROTECTED):
+            self._left_out("be asked to end", f"its owner protects it: {reason}")
         self._cluster.delete_pod(self._namespace, self.pod.metadata.name, grace=None)
 
     def pause(self) -> None:
@@ -59,8 +62,7 @@ class AttachedProcess:
         self._frozen = self._service("be frozen").strike_process(self._seat.name, "PAUSE", seconds=LONGEST)
 
     def resume(self) -> None:
-        service = self._injection()
-        if self._frozen and service:
+        if self._frozen and (service := self._injection()):
             service.recover(self._frozen.id)
         self._frozen = None
 

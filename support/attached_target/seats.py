@@ -10,7 +10,7 @@ from typing import Any
 from support.attached_target.found import role_in
 from support.errors import DeploymentError
 from support.kubernetes_target.cluster import Cluster
-from support.kubernetes_target.pods import main_of
+from support.kubernetes_target.pods import main_of, over
 from support.spec import Role
 
 LOOKS_AGAIN = 0.5
@@ -58,6 +58,8 @@ class Seats:
         with self._taking:
             for seat in self.of.values():
                 seat.take(_same(seat.pod, pods))
+                if seat.pod and over(seat.pod):  # it has told how it ended
+                    seat.take(None)
             taken = {seat.pod.metadata.uid for seat in self.of.values() if seat.pod}
             free = sorted((pod for pod in pods.values() if pod.metadata.uid not in taken), key=_age)
             for seat in self.of.values():
@@ -109,4 +111,4 @@ def _end_of(container: str, status: Any) -> int:
 
 
 def _fits(pod: Any, role: Role) -> bool:
-    return role_in(pod) == role and not pod.metadata.deletion_timestamp
+    return role_in(pod) == role and not pod.metadata.deletion_timestamp and not over(pod)

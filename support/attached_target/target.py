@@ -16,6 +16,7 @@ from support.errors import Unavailable
 from support.kubernetes_target import allowed
 from support.kubernetes_target.cluster import PROTECTED, Cluster
 from support.kubernetes_target.lease import LASTS, Lease, heard_of
+from support.kubernetes_target.pods import over
 from support.settings import Settings
 from support.spec import DeploymentSpec
 from support.waiting import eventually
@@ -35,7 +36,7 @@ class AttachedTarget(Target):
         assert settings.attach, "somebody names it"
         self._cluster = Cluster(settings.context)
         self._version = self._cluster.version()
-        self._namespace = settings.attach
+        self._namespace, self._dynamo = settings.attach, settings.dynamo
         _insist_on_consent(self._cluster, self._namespace)
         allowed.insist_attached(self._cluster, self._namespace)
         self._lease = _held(self._cluster, self._namespace)
@@ -47,7 +48,7 @@ class AttachedTarget(Target):
 
     def _attach(self, settings: Settings, logs: Path) -> None:
         pods = self._cluster.await_pods(self._namespace, lambda pods: True, within=0)
-        self._pods = [pod for pod in pods.values() if not pod.metadata.deletion_timestamp]
+        self._pods = [pod for pod in pods.values() if not pod.metadata.deletion_timestamp and not over(pod)]
         self._found = found(self._namespace, self._pods, read(settings.described))
         self._insist_on_settings(settings)
         spec = self._found.spec(dynamo=settings.dynamo)
@@ -63,6 +64,8 @@ class AttachedTarget(Target):
         self._busy = False
 
     def unavailable(self, spec: DeploymentSpec) -> str | None:
+        if spec.dynamo != self._dynamo:
+            return f"the deployment in {self._namespace} has Dynamo {self._dynamo} (-D dynamo), not {spec.dynamo}"
         return self._found.differs(spec)
 
     def kernel_elsewhere(self) -> str | None:
@@ -139,10 +142,8 @@ def _held(cluster: Cluster, namespace: str) -> Lease:
             f"another run ({there.spec.holder_identity}) is on the deployment in {namespace}: wait for its end, "
             f"or for {LASTS} s when it is dead"
         )
-    if there:
-        Lease(cluster, namespace, _LEASE).give_back()
     lease = Lease(cluster, namespace, _LEASE)
-    lease.take()
+    lease.take(over=there)
     return lease
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -70,6 +70,12 @@ class ValidationContext:
             raise NoData("nothing was done to the deployment")
         return self.journal.marks[-1].began_at
 
+    def beside(self, name: str) -> ValidationContext:
+        """The same, of what the clients of a second load saw (`support.faults.overload`)."""
+        self.looked = True
+        folder = self.log_dir.with_name(f"{self.log_dir.name}-{name}")
+        return replace(self, log_dir=folder, loaded=Results(folder), seen=[], looked=False)
+
     def saw(self, what: str) -> None:
         """Keep for the report what a checker looked at."""
         self.looked = True
@@ -81,6 +87,8 @@ class BaseChecker(ABC):
 
     timed: ClassVar[bool] = False
     """It judges how long things took, which a load client that is late itself cannot tell."""
+    of_words: ClassVar[bool] = False
+    """It judges what answers that completed say, which is never a matter of chance (`support.chance_defects`)."""
 
     @abstractmethod
     def check(self, context: ValidationContext) -> bool:
@@ -149,6 +157,8 @@ class Verdict:
     saw: str
     timed: bool = False
     """As `BaseChecker.timed`."""
+    of_words: bool = False
+    """As `BaseChecker.of_words`."""
 
     def __str__(self) -> str:
         return f"{self.checker}: {'kept' if self.passed else 'BROKEN'}: {self.saw}"
@@ -189,7 +199,9 @@ def _verdict(one: BaseChecker, context: ValidationContext) -> Verdict:
         return Verdict(one.name, False, f"it raised {type(bug).__name__}: {bug} ({where.name}, line {where.lineno})")
     if not context.looked:
         return Verdict(one.name, False, "no data: it looked at nothing")
-    return Verdict(one.name, passed, "; ".join(context.seen) or ("true" if passed else "false"), one.timed)
+    return Verdict(
+        one.name, passed, "; ".join(context.seen) or ("true" if passed else "false"), one.timed, one.of_words
+    )
 
 
 def _below(parent: Any) -> Iterator[type[BaseChecker]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import polars as pl
 
 from support.checkers.base import BaseChecker, NoData, ValidationContext
 from support.errors import UsageError
-from support.results import Measures, Results
+from support.faults.overload import URGENT
+from support.results import Measures
 from support.waiting import scaled
 
 OVERLOADED = (503, 529)
@@ -123,6 +126,8 @@ class RecoveryTimeChecker(BaseChecker):
 class NoTokenLostChecker(BaseChecker):
     """Every answer that completed is exactly what it should be: no token lost, repeated, or strange."""
 
+    of_words = True
+
     def check(self, context: ValidationContext) -> bool:
         seen = context.results.overall
         if seen.unjudged:
@@ -205,6 +210,26 @@ class ToldChecker(BaseChecker):
 
 
 @dataclass(frozen=True)
+class OnlyRefusedChecker(BaseChecker):
+    """Whoever did not get a whole answer was refused with one of these statuses; `all_of_them`: so was everybody."""
+
+    statuses: Sequence[int] = OVERLOADED
+    all_of_them: bool = False
+
+    def check(self, context: ValidationContext) -> bool:
+        seen = context.results.overall
+        refusals = {f"http {status}" for status in self.statuses}
+        refused = sum(count for error, count in seen.errors.items() if error in refusals)
+        others = {error: count for error, count in seen.errors.items() if error not in refusals}
+        context.saw(
+            f"of {seen.requests} requests {seen.completed} were answered in full, {refused} were refused with"
+            f" {' or '.join(map(str, self.statuses))}"
+            + "".join(f", {count} ended with {error}" for error, count in others.items())
+        )
+        return not others and not (self.all_of_them and seen.completed)
+
+
+@dataclass(frozen=True)
 class BegunAnswersChecker(BaseChecker):
     """Every answer that has begun is given in full, but to those who leave."""
 
@@ -238,10 +263,11 @@ def _given_in_full(context: ValidationContext, which: pl.Expr) -> bool:
 
 @dataclass(frozen=True)
 class NotReadyChecker(BaseChecker):
-    """So many seconds after a fault began, whoever comes is told that nobody serves (503).
+    """So many seconds (scaled) after a fault began, whoever comes is told that nobody serves (503).
 
     during: seconds for which they are watched; longer than Dynamo spares a worker that it could not reach (2.6), for
-    only then does it try that one again.
+    only then does it try that one again. Where that would be after the fault's end, its last ones are watched: what a
+    slow machine is given more time for lasts no longer than it is said to.
     """
 
     after: float
@@ -252,9 +278,11 @@ class NotReadyChecker(BaseChecker):
         begin = min((fault.begin for fault in results.marks.faults), default=None)
         if begin is None:
             raise NoData("nothing was done to the deployment")
-        begin += scaled(self.after)
-        if any(fault.end is not None and fault.end < begin + self.during for fault in results.marks.faults):
+        ends = [fault.end for fault in results.marks.faults if fault.end is not None]
+        last = min(ends, default=inf) - self.during
+        if last < begin + self.after:
             raise NoData("the fault did not last so long")
+        begin = min(begin + scaled(self.after), last)
         came = pl.col("due").is_between(begin, begin + self.during, closed="left")
         counts = results.frame.filter(came).group_by("outcome").len().sort("outcome").collect()
         if not counts.height:
@@ -267,7 +295,7 @@ class NotReadyChecker(BaseChecker):
 class PriorityChecker(BaseChecker):
     """99 of 100 urgent answers are complete within so many milliseconds, and half of the others take twice as long.
 
-    Scaled by the run's timeout_scale.
+    Only the first is scaled by the run's timeout_scale: the second says that there was a crowd.
     """
 
     timed = True
@@ -275,7 +303,7 @@ class PriorityChecker(BaseChecker):
     at_most_ms: float
 
     def check(self, context: ValidationContext) -> bool:
-        urgent = Results(context.log_dir.with_name("load-urgent")).overall
+        urgent = context.beside(URGENT).results.overall
         others = _measures(context, "OVERFLOW")
         if urgent.p99_latency_ms is None or others.p50_latency_ms is None:
             raise NoData("no urgent answer, or no other one in the meantime")
@@ -284,7 +312,7 @@ class PriorityChecker(BaseChecker):
             f" p50 of the {others.completed} others {others.p50_latency_ms:.0f} ms"
         )
         quick = urgent.p99_latency_ms <= scaled(self.at_most_ms)
-        return quick and urgent.completed == urgent.requests and others.p50_latency_ms >= 2 * scaled(self.at_most_ms)
+        return quick and urgent.completed == urgent.requests and others.p50_latency_ms >= 2 * self.at_most_ms
 
 
 @dataclass(frozen=True)

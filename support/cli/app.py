@@ -34,8 +34,9 @@ def run(context: typer.Context) -> int:
     files or FILE:LINE. Settings are target, backend, engine, request_plane, dynamo, etcd, fresh, timeout_scale and
     log_dir; with target=kubernetes also image, context, namespace, attach, frontend_url, described, graph, lose_node,
     return_node, lose_api and return_api: README has a table of what each means. With -j N scenarios run N at a time,
-    each run in a lab of its own, and those tagged @serial afterwards. The exit status is 0 when every promise was kept,
-    1 when one was broken or could not be judged, and 2 when nothing could be run as asked.
+    each run in a lab of its own, and afterwards, one by one, those tagged @serial and those that the machine was too
+    busy for. The exit status is 0 when every promise was kept, 1 when one was broken or could not be judged, and 2 when
+    nothing could be run as asked.
     """
     from support.cli.specifications import run as run_specifications
 
@@ -136,8 +137,8 @@ def cleanup() -> None:
     """Delete what killed runs have left.
 
     On this machine that is their folders for temporary files; the kernel has ended everything else. On the cluster of
-    KUBECONFIG, where that is set: their namespaces, which go by themselves, too, a minute after the run. Every run does
-    it too.
+    KUBECONFIG, where that is set: their namespaces, which go by themselves, too, a minute after the run; and nodes that
+    they have closed are opened. Every run does it too.
     """
     import os
 
@@ -147,5 +148,5 @@ def cleanup() -> None:
     if "KUBECONFIG" in os.environ:
         from support.kubernetes_target import cluster, run
 
-        removed += [f"deleted the namespace {name} and its own" for name in run.sweep(cluster.Cluster())]
+        removed += run.sweep(cluster.Cluster())
     print("\n".join(removed) or "nothing was left over")

@@ -17,11 +17,16 @@ LAST_LINE = r".+"
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A program to run, and which of its lines sum it up (a regular expression; the last ones that match)."""
+    """A program to run, and what of its output is told again at the end.
+
+    closing: which of its lines sum it up (a regular expression; the last ones that match).
+    failures: what went wrong, over several lines, each without its indentation (a regular expression).
+    """
 
     name: str
     command: Sequence[str]
     closing: str = LAST_LINE
+    failures: str | None = None
 
 
 PYTHON = (sys.executable, "-m")
@@ -35,6 +40,7 @@ CHECKS = (
         name="specifications, a real selection",
         command=(sys.executable, "-P", "-m", "support.cli", "run", "-t", "@smoke"),
         closing=r"\d+ (feature|rule|scenario|step)s? passed.*|Took .*|specs: .*",
+        failures=r"(?:FAILED|ERROR) +\d.*(?:\n.+){0,2}",  # a scenario, its step, and the first line of why
     ),
 )
 
@@ -72,9 +78,8 @@ def _run(check: Check) -> Outcome:
             print(line, end="", flush=True)
             lines.append(line.strip())
     status = process.returncode if process.returncode >= 0 else 128 - process.returncode
-    return Outcome(
-        name=check.name, status=status, seconds=time.monotonic() - start, closing=_closing(check.closing, lines)
-    )
+    seconds = time.monotonic() - start
+    return Outcome(name=check.name, status=status, seconds=seconds, closing=_closing(check, lines))
 
 
 def _started(command: Sequence[str]) -> subprocess.Popen[str]:
@@ -91,6 +96,8 @@ def _started(command: Sequence[str]) -> subprocess.Popen[str]:
     )
 
 
-def _closing(pattern: str, lines: Sequence[str]) -> list[str]:
-    matching = [line for line in lines if re.fullmatch(pattern, line)]
-    return matching[-1:] if pattern == LAST_LINE else matching[-6:]
+def _closing(check: Check, lines: Sequence[str]) -> list[str]:
+    failures = re.findall(check.failures, "\n".join(lines)) if check.failures else []
+    matching = [line for line in lines if re.fullmatch(check.closing, line)]
+    told = matching[-1:] if check.closing == LAST_LINE else matching[-6:]
+    return [*"\n".join(failures).splitlines(), *told]

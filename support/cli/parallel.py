@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -20,6 +19,7 @@ from support.errors import SpecsError, UsageError
 from support.hooks import hold
 from support.parts import NOTHING, VARIABLE, Part
 from support.process import ends_with_us
+from support.put_off import PutOff, of_parts, results_of
 from support.report.html import build
 from support.report.outcome import KNOWN_DEFECT
 from support.report.summary_page import write_summary
@@ -63,8 +63,13 @@ def run(command: Sequence[str], settings: Settings, jobs: int) -> int:
     statuses = _side_by_side(command, folder, [Part(number, jobs) for number in range(1, jobs + 1)], interrupted)
     if all(status == REFUSED for status in statuses):
         return REFUSED
-    if not interrupted.is_set():
-        statuses += _side_by_side(command, folder, [Part(0, jobs)], interrupted)
+    put_off = of_parts(folder)
+    if interrupted.is_set():
+        statuses.append(1)
+    else:
+        places = tuple(one.location for one in put_off)
+        statuses += _side_by_side(command, folder, [Part(0, jobs, places)], interrupted)
+    statuses.append(_settle(put_off, folder / "0"))
     _put_together(folder, settings)
     held.close()
     _tell(settings.log_dir, time.monotonic() - begun)
@@ -137,6 +142,17 @@ def _pass_on(running: Sequence[subprocess.Popen[str]]) -> None:
             process.terminate()
 
 
+def _settle(put_off: Sequence[PutOff], again: Path) -> int:
+    """Of what was put off and has run again only that counts; 1 when something has not. again: the part of those."""
+    ran = {told["name"] for _, told in results_of(again)}
+    for one in put_off:
+        if one.name in ran:
+            one.forget()
+        else:
+            print(f"specs: this was put off, and did not run again: {one.location} {one.name}", file=sys.stderr)
+    return int(any(one.name not in ran for one in put_off))
+
+
 def _put_together(folder: Path, settings: Settings) -> None:
     """Move what the parts have written to where an undivided run writes it, and build the pages."""
     log_dir = settings.log_dir
@@ -176,7 +192,7 @@ def _move(source: Path, target: Path, *, mark: str = "") -> None:
 
 def _tell(log_dir: Path, seconds: float) -> None:
     """As behave tells the end of a run."""
-    results = [json.loads(path.read_text()) for path in (log_dir / "allure-results").glob("*-result.json")]
+    results = [told for _, told in results_of(log_dir)]
     kinds = Counter(_kind(result) for result in results)
     for kind, title in (("failed", "Failing"), ("error", "Errored")):
         if names := sorted(result["name"] for result in results if _kind(result) == kind):

@@ -28,7 +28,7 @@ class ApiAway(Fault):
 
     def __init__(self, hosting: Hosting) -> None:
         self._hosting = hosting
-        self._away = False
+        self._away = self._proven = False
         hosting.insist_on_command("lose_api", "return_api")
         hosting.insist_on_direct_reach()
 
@@ -44,14 +44,14 @@ class ApiAway(Fault):
     def verify(self) -> str:
         if self._hosting.api_answers(within=SILENT_FOR):
             raise FaultError("the API server was to be away, and answers")
+        self._proven = True
         return f"the API server has not answered for {SILENT_FOR:g} s"
 
     def heal(self) -> None:
         if not self._away:
             return
-        if self._hosting.api_answers(within=SILENT_FOR):
-            raise FaultError("the API server was back before it was to be")
-        self._hosting.return_api()
+        early = self._proven and self._hosting.api_answers(within=SILENT_FOR)
+        self._hosting.return_api()  # also of one that answers: what was begun may take effect later
         self._away = False
         eventually(
             lambda: self._hosting.api_answers(within=SILENT_FOR),
@@ -59,3 +59,5 @@ class ApiAway(Fault):
             describe="the API server answers again",
             error=FaultError,
         )
+        if early:
+            raise FaultError("the API server was back before it was to be")

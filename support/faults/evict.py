@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from support.deployment import Component, Deployment
-from support.errors import FaultError, Unavailable
+from support.errors import DeploymentError, FaultError, Unavailable
 from support.faults import Fault, Stage, refuse_unknown
 from support.faults.delete_pod import await_replaced
 from support.waiting import eventually
@@ -18,6 +18,7 @@ GRANTED_WITHIN = 120.0
 """Seconds until a budget allows each eviction, for others must have come back before."""
 ASKS_AGAIN = 0.5
 """Seconds between requests for an eviction that was refused; `kubectl drain` takes 5."""
+OPENED_WITHIN = 30.0
 BACK_WITHIN = 120.0
 """Seconds until a pod that was evicted is replaced by one that is ready."""
 
@@ -107,8 +108,17 @@ class Drain(Evict):
 
     def heal(self) -> None:
         if self._closed:
-            self._hosting.cordon(self._node, closed=False)
+            opened = f"{self._node} is open again"
+            eventually(self._opened, within=OPENED_WITHIN, describe=opened, error=FaultError, interval=ASKS_AGAIN)
             self._closed = False
+
+    def _opened(self) -> bool:
+        """A cluster that does not answer is asked again: nobody else would open it before this run is over."""
+        try:
+            self._hosting.cordon(self._node, closed=False)
+        except DeploymentError as failure:
+            raise ConnectionError(str(failure)) from failure
+        return True
 
     def _back(self, pods: Mapping[str, Pod]) -> bool:
         """Each is there again, on another node."""

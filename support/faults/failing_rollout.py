@@ -51,21 +51,21 @@ class Flaw:
 
 FLAWS: dict[str, Flaw] = {
     "an image that nobody has": Flaw(r"image .* cannot be had on", container={"image": f"localhost/{_NONE}:1"}),
-    "a place that there is not": Flaw(r"no node takes it", pod={"nodeSelector": {_NONE: "true"}}),
-    "a secret that there is not": Flaw(
+    "a place that does not exist": Flaw(r"no node takes it", pod={"nodeSelector": {_NONE: "true"}}),
+    "a secret that does not exist": Flaw(
         r'secret "\S+" not found', container={"envFrom": [{"secretRef": {"name": _NONE}}]}
     ),
-    "storage that there is not": Flaw(
+    "storage that does not exist": Flaw(
         r'persistentvolumeclaim "\S+" not found',
         data={"persistentVolumeClaim": {"claimName": _NONE}},
     ),
-    "a runtime that there is not": Flaw(r'RuntimeClass "\S+" not found', pod={"runtimeClassName": _NONE}),
+    "a runtime that does not exist": Flaw(r'RuntimeClass "\S+" not found', pod={"runtimeClassName": _NONE}),
     "more than is left of a quota": Flaw(
         r"exceeded quota",
         container={"resources": _TOO_MUCH},
         beside={"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"requests.memory": "1Mi"}}},
     ),
-    "more than one may have": Flaw(
+    "more memory than a pod may have": Flaw(
         r"maximum memory usage per Pod is",
         container={"resources": _TOO_MUCH},
         beside={
@@ -75,7 +75,7 @@ FLAWS: dict[str, Flaw] = {
             "spec": {"limits": [{"type": "Pod", "max": {"memory": "32Mi"}}]},
         },
     ),
-    "less safety than is asked for": Flaw(r"violates PodSecurity", security="restricted"),
+    "less safety than is required": Flaw(r"violates PodSecurity", security="restricted"),
 }
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from support.deployment import Target
-from support.errors import FaultError, SpecsError, Unavailable
+from support.errors import FaultError, LeftOut, SpecsError, Unavailable
 from support.faults import Fault
 from support.report.timeline import FaultMark
 
@@ -53,6 +53,8 @@ class Journal:
             began = time.monotonic()
             try:
                 fault.heal()
+            except LeftOut:
+                pass  # what cannot be taken back here could not be done here either
             except (SpecsError, OSError, AssertionError) as failure:
                 failed.append(f"{fault.victim} {fault.name}: {failure}")
             if mark is not None and fault.lasting:

@@ -13,13 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 from support.deployment import Component, Target
 from support.errors import FaultError
 from support.faults import Fault, Stage, refuse_unknown
 from support.process import ends_with_us
+from support.vitals import vitals
 from support.waiting import eventually
 
 PER_CORE = 16
@@ -28,6 +27,8 @@ LASTS_AT_MOST = 120
 SEEN_WITHIN = 10.0
 _LOOKED = 2.0
 """Seconds over which it is looked at least how long somebody waits for the CPU."""
+_RUN = 0.5
+"""Seconds in each second that the busy programs together must run: else whoever waits, waits for somebody else."""
 _WAITS = 0.2
 """Seconds in each second that the threads of some worker together must wait for the CPU; 0.1 is usual under a load."""
 _BUSY = f"import time\nend = time.monotonic() + {LASTS_AT_MOST}\nwhile time.monotonic() < end: pass"
@@ -63,10 +64,9 @@ class NoisyNeighbour(Fault):
             self._busy.append(subprocess.Popen(command, start_new_session=True))
 
     def verify(self) -> str:
-        share, name = eventually(
-            self._most, within=SEEN_WITHIN, describe=f"the {self.victim} are felt", error=FaultError, interval=0.1
+        return eventually(
+            self._felt, within=SEEN_WITHIN, describe=f"the {self.victim} are felt", error=FaultError, interval=0.1
         )
-        return f"the threads of {name} wait {share:.2f} s for the CPU in each second"
 
     def heal(self) -> None:
         for one in self._busy:
@@ -74,22 +74,15 @@ class NoisyNeighbour(Fault):
             one.wait()
         self._busy = []
 
-    def _most(self) -> tuple[float, str]:
-        """How long each worker waited for the CPU in each second since: the longest, and whose it is."""
+    def _felt(self) -> str:
+        """How long they ran in each second since, and who waited longest for the CPU meanwhile."""
         passed = time.monotonic() - self._since
+        ran = sum(vitals(one.pid).cpu for one in self._busy) / passed
         share, name = max(((now - self._before[name]) / passed, name) for name, now in self._waited().items())
         assert passed >= _LOOKED, f"{passed:.1f} s have been looked at"
         assert share >= _WAITS, f"{name} waited longest, {share:.2f} s in each second"
-        return share, name
+        assert ran >= _RUN, f"together they ran for {ran:.2f} s in each second"
+        return f"they run for {ran:.2f} s in each second, in which the threads of {name} wait {share:.2f} s for the CPU"
 
     def _waited(self) -> dict[str, float]:
-        return {one.name: _seconds_waited(one.pid) for one in self._workers}
-
-
-def _seconds_waited(pid: int) -> float:
-    """For the CPU while it could have run, all threads together (proc(5): the second number of schedstat, in ns)."""
-    waited = 0
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-            waited += int((thread / "schedstat").read_text().split()[1])
-    return waited / 1e9
+        return {one.name: one.vitals().cpu_wait for one in self._workers}

@@ -13,8 +13,10 @@ from support.faults import Fault, Stage, refuse_unknown, whole_number
 from support.load.plan import Fixed, LoadPlan
 from support.load.run import LoadRun, Progress
 
+CROWD = "overload"
 URGENT = "urgent"
-"""Name of the load of urgent requests; its records are in the folder load-urgent beside the main load's."""
+TOO_LONG = "token_overflow"
+"""Names of the second loads; the records of each are in a folder beside the main load's (load-urgent)."""
 FELT_WITHIN = 10.0
 """Seconds in which the deployment must be seen to feel it."""
 
@@ -56,7 +58,7 @@ class _MoreLoad(Fault):
 class Overload(_MoreLoad):
     """More than all slots can serve. parameters: max_tokens, and clients (closed loop) or a rate (open loop)."""
 
-    kinds = ("overload",)
+    kinds = (CROWD,)
     name = "on top"
 
     def __init__(self, plan: LoadPlan, folder: Path, slots: int) -> None:
@@ -70,7 +72,7 @@ class Overload(_MoreLoad):
         asked = cls._whole_numbers(parameters, clients=4 * slots, max_tokens=100, rate=0)
         plan = dataclasses.replace(
             stage.load,
-            name="overload",
+            name=CROWD,
             clients=asked["clients"],
             rate=asked["rate"] or None,
             requests=None,
@@ -90,7 +92,7 @@ class Overload(_MoreLoad):
 class Urgent(_MoreLoad):
     """Clients whose requests are more urgent than the others. parameters: clients, max_tokens, priority."""
 
-    kinds = ("urgent",)
+    kinds = (URGENT,)
     name = "urgent"
 
     @classmethod
@@ -117,7 +119,7 @@ class Urgent(_MoreLoad):
 class TokenOverflow(_MoreLoad):
     """Clients whose prompts are longer than the model can take. parameters: clients, prompt_tokens."""
 
-    kinds = ("token_overflow",)
+    kinds = (TOO_LONG,)
     name = "with too long prompts"
 
     @classmethod
@@ -125,7 +127,7 @@ class TokenOverflow(_MoreLoad):
         asked = cls._whole_numbers(parameters, clients=2, prompt_tokens=33_000)
         plan = dataclasses.replace(
             stage.load,
-            name="token_overflow",
+            name=TOO_LONG,
             clients=asked["clients"],
             rate=None,
             requests=None,

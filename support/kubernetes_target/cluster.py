@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 import urllib3
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
@@ -21,6 +22,7 @@ from websocket import WebSocketException
 from support.errors import DeploymentError, Unavailable
 from support.kubernetes_target.pods import CONTAINER, told_at
 from support.kubernetes_target.refusals import absent, explained, said
+from support.kubernetes_target.sessions import carried, insist_on_time
 from support.kubernetes_target.states import ANSWERS_WITHIN, states
 from support.waiting import scaled
 
@@ -40,9 +42,9 @@ class Cluster:
         try:
             self.context = context or str(config.list_kube_config_contexts()[1]["name"])
             config.load_kube_config(context=self.context, client_configuration=configuration)
-        except (ConfigException, KeyError, TypeError) as problem:
+        except (ConfigException, KeyError, TypeError, ValueError, OSError, yaml.YAMLError) as problem:
             raise Unavailable(
-                f"no Kubernetes context {context or ''} can be used ({problem}): "
+                f"no Kubernetes context {context or ''} can be used ({' '.join(str(problem).split())}): "
                 "set KUBECONFIG to a file that has one, and -D context to its name"
             ) from None
         configuration.retries = urllib3.Retry(0)
@@ -63,6 +65,7 @@ class Cluster:
             "coordination.k8s.io/v1": self._leases,
         }
         self._upgraded: Any = client.CoreV1Api(client.ApiClient(configuration))
+        insist_on_time(ANSWERS_WITHIN)
         self._upgrading = threading.Lock()  # `stream` changes its client while it connects
 
     @contextmanager
@@ -316,8 +319,7 @@ class Cluster:
             forwarding = portforward(
                 self._upgraded.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
             )
-            connection: socket.socket = forwarding.socket(port).dup()
-            return connection
+            return carried(forwarding, port)
 
     def _states(self, listing: Callable[..., Any], within: float, **which: Any) -> Iterator[dict[str, Any]]:
         with self.asked():

@@ -83,9 +83,10 @@ class Hosting:
 
     def must_not_lose(self, node: str) -> str | None:
         """Why it must not be taken away, in a clause; None when its owner allows it."""
-        if (self._cluster.node(node).metadata.labels or {}).get(MAY_BE_LOST) == "true":
-            return None
-        return f"{node} is not labelled {MAY_BE_LOST}=true, by which its owner would allow it"
+        seen = self._cluster.node(node)
+        if (seen.metadata.labels or {}).get(MAY_BE_LOST) != "true":
+            return f"{node} is not labelled {MAY_BE_LOST}=true, by which its owner would allow it"
+        return f"{node} is closed already, by somebody who may not want it open" if seen.spec.unschedulable else None
 
     def insist_on_closing_nodes(self) -> None:
         """Unavailable when this user may not."""
@@ -93,11 +94,8 @@ class Hosting:
             raise Unavailable(f"the context {self._cluster.context} may not patch nodes, so that none can be drained")
 
     def cordon(self, node: str, *, closed: bool = True) -> None:
-        """Let no more pods onto it; or (closed=False) let them again."""
-        metadata = {"name": node}
-        self._cluster.patch(
-            {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"unschedulable": closed or None}}
-        )
+        """Let no more pods onto it; or (closed=False) let them again. After this run's death the next one does."""
+        self._cluster.patch(manifests.closing(node, by=self._home.run if closed else None))
 
     def cordoned(self, node: str) -> bool:
         return bool(self._cluster.node(node).spec.unschedulable)

@@ -87,13 +87,13 @@ class ClusterInjection:
         self._open.close()
 
     def _dialled(self) -> socket.socket:
-        pods = [pod for pod in self._pods(_SERVICE) if container_runs(pod)]
-        if not pods:
-            raise ConnectionError("no pod of the injection service runs")
-        address = pods[0].status.pod_ip
-        if answers(address, SERVICE_PORT):
-            return socket.create_connection((address, SERVICE_PORT))
         try:
+            pods = [pod for pod in self._pods(_SERVICE) if container_runs(pod)]
+            if not pods:
+                raise ConnectionError("no pod of the injection service runs")
+            address = pods[0].status.pod_ip
+            if answers(address, SERVICE_PORT):
+                return socket.create_connection((address, SERVICE_PORT))
             return self._cluster.forward(HOME, pods[0].metadata.name, SERVICE_PORT)
         except DeploymentError as failure:
             raise ConnectionError(str(failure)) from failure

@@ -16,6 +16,7 @@ import shutil
 import signal
 import socketserver
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
@@ -58,7 +59,7 @@ class Keeper:
     def keep(self) -> None:
         """Start it when there is a command, and what it needs answers; return when this container is to end."""
         told = self._told()
-        if told and self._needs_answer(told["needs"]):
+        if told and self._needs_answer(told["needs"], patience=told["patience"]):
             self.process.follow(told["restart"])
             self.process.run_next(told["argv"], told["environment"])
             if told["starts"]:
@@ -95,10 +96,14 @@ class Keeper:
             self.over.wait(ASKS_AGAIN)
         return None
 
-    def _needs_answer(self, needs: list[list[str]]) -> bool:
-        """Whether of each group one has answered; a component would end, or wait for long, if none did."""
+    def _needs_answer(self, needs: list[list[str]], *, patience: float) -> bool:
+        """Whether all of each group has answered, or after so many seconds one of each.
+
+        A component would end, or wait for long, if none did, and so may one that asks the member of etcd that is late.
+        """
+        begun = time.monotonic()
         for group in needs:
-            while not any(_answers(url) for url in group):
+            while not (all if time.monotonic() - begun < patience else any)(map(_answers, group)):
                 if self.over.wait(ASKS_AGAIN):
                     return False
         return not self.over.is_set()

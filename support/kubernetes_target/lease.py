@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import threading
 from contextlib import suppress
@@ -22,11 +23,19 @@ class Lease:
 
     def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
         self._cluster, self._namespace, self._name = cluster, namespace, name
+        self._holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(3)}"
+        """A machine and a process of it; in containers these are often the same."""
         self._over = threading.Event()
 
-    def take(self) -> None:
-        """Make it, and renew it in a thread. DeploymentError, also when it is there already."""
-        self._cluster.make(self._manifest())
+    def take(self, over: Any = None) -> None:
+        """Make it, and renew it in a thread. DeploymentError, also when it is there already.
+
+        over: V1Lease of somebody dead, to be taken over as it was then: of several who try only the first can.
+        """
+        if over is None:
+            self._cluster.make(self._manifest())
+        else:
+            self._cluster.patch(self._manifest(resourceVersion=over.metadata.resource_version))
         threading.Thread(target=self._renew, name=f"lease of {self._namespace}", daemon=True).start()
 
     def let_go(self) -> None:
@@ -34,23 +43,31 @@ class Lease:
         self._over.set()
 
     def give_back(self) -> None:
-        """Take it away. DeploymentError. Safe to call twice."""
+        """Take it away, where it is still ours. DeploymentError. Safe to call twice."""
         self.let_go()
-        self._cluster.delete(self._manifest())
+        if self._ours():
+            self._cluster.delete(self._manifest())
 
     def _renew(self) -> None:
+        """Until it is let go of, or somebody has taken it over: who was asleep for long is dead to the others."""
         while not self._over.wait(RENEWED_EVERY):
             with suppress(DeploymentError):  # the next time may be better
-                self._cluster.patch(self._manifest())
+                if not (there := self._ours()):
+                    return
+                self._cluster.patch(self._manifest(resourceVersion=there.metadata.resource_version))
 
-    def _manifest(self) -> Manifest:
+    def _ours(self) -> Any:
+        """V1Lease; None when it is gone, or another's."""
+        there = self._cluster.lease(self._namespace, self._name)
+        return there if there and there.spec.holder_identity == self._holder else None
+
+    def _manifest(self, **metadata: str) -> Manifest:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        holder = f"{socket.gethostname()}/{os.getpid()}"
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._name, "namespace": self._namespace},
-            "spec": {"holderIdentity": holder, "leaseDurationSeconds": LASTS, "renewTime": now},
+            "metadata": {"name": self._name, "namespace": self._namespace, **metadata},
+            "spec": {"holderIdentity": self._holder, "leaseDurationSeconds": LASTS, "renewTime": now},
         }
 
 

@@ -22,6 +22,7 @@ from support.kubernetes_target.cluster import Cluster, Manifest
 from support.kubernetes_target.labels import RUN
 from support.kubernetes_target.manifests import Home
 from support.kubernetes_target.pods import CONTAINER, container_runs, hopeless, waits_for
+from support.kubernetes_target.sessions import lines
 from support.load.plan import LoadPlan
 from support.load.run import COUNTS, Progress, describe
 from support.waiting import eventually, scaled
@@ -124,6 +125,7 @@ class _Shard:
         self.name = name
         self.progress = Progress()
         self.ready = self.sent = self._gone = False
+        self._broke: int | None = None
         self._session, self._folder = session, folder
         threading.Thread(target=self._hear, name=f"shard {name}", daemon=True).start()
 
@@ -132,21 +134,25 @@ class _Shard:
             self._session.write_stdin(f"{word}\n")
 
     def insist(self) -> None:
-        """DeploymentError when it has gone without its records."""
+        """DeploymentError when it has gone without its records, or its load client broke."""
+        if self._broke is not None:
+            raise DeploymentError(
+                f"the load client of the shard {self.name} ended with {self._broke}: nothing can be judged"
+            )
         if self._gone and not self.sent:
             raise DeploymentError(
                 f"the shard {self.name} of the load is gone without its records: nothing can be judged"
             )
 
     def _hear(self) -> None:
-        with suppress(
-            OSError, WebSocketException, ValueError
-        ):  # what is cut off in the middle of a line is gone as well
-            while line := self._session.readline_stdout():
-                self._take(json.loads(line))
-        with suppress(OSError, WebSocketException):
-            self._session.close()
-        self._gone = True
+        try:
+            with suppress(OSError, ValueError):  # what is cut off, or cannot be kept here, is gone as well
+                for line in lines(self._session):
+                    self._take(json.loads(line))
+            with suppress(OSError, WebSocketException):
+                self._session.close()
+        finally:
+            self._gone = True
 
     def _take(self, said: dict[str, Any]) -> None:
         if "file" in said:
@@ -155,6 +161,7 @@ class _Shard:
             return
         self.sent = self.sent or said.get("sent", False)
         self.ready = self.ready or said.get("ready", False)
+        self._broke = said.get("broke", self._broke)
         if "ended" in said:
             oldest = math.inf if said["oldest"] is None else said["oldest"]
             self.progress = Progress(**{name: said[name] for name in COUNTS}, oldest=oldest)

@@ -5,7 +5,8 @@
 
 `run` reads {"plan": ..., "shard": number} as its first line, then what `support.load.program` is told, with times as
 seconds since the epoch: the clocks that both sides share. It tells what that tells, once a second, and at the end its
-files: {"file": name, "data": base64 of compressed bytes}, as many as it takes, and {"sent": true}. Standard library.
+files: {"file": name, "data": base64 of compressed bytes}, as many as it takes, and {"sent": true}; or, of a load client
+that did not end well, {"broke": its status}. Standard library.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ def run(*, python: str = str(LOAD_PYTHON)) -> int:
         with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shard:
             threading.Thread(target=_hear, args=(shard, offset), daemon=True).start()
             _tell_on(shard, offset)
+        if shard.returncode:
+            _say({"broke": shard.returncode})
+            return shard.returncode
         for file in sorted(folder.glob(f"*-{int(number):04}.json*")):
             _send(file)
         _say({"sent": True})

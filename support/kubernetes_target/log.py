@@ -18,6 +18,8 @@ from support.kubernetes_target.pods import main_of
 
 LOOKS_AGAIN = 0.5
 """Seconds between attempts to take up a stream that broke."""
+ATTEMPTS = 5
+"""To read what a container that has ended wrote last."""
 _MARGIN = 30
 """Seconds that a node's clock may differ from ours."""
 
@@ -41,7 +43,7 @@ class PodLog:
         """name: of whose log it is. since: what was written before is left out."""
         self.file = file
         self._cluster, self._namespace, self._name = cluster, namespace, name
-        self._since = since.isoformat().encode() if since else b""
+        self._since = since
         self._newest = ""
         self._wanted: queue.SimpleQueue[_Written | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -73,21 +75,29 @@ class PodLog:
 
     def _lines(self, of: _Written) -> Iterator[bytes]:
         """All that the container writes, without the times, by which a line that was read already is known again."""
-        last = self._since
+        last, failed = b"", 0
         way: dict[str, bool] | None = {"follow": True}
         while way is not None and not self._over.is_set():
+            read_to_end, failed = False, failed + ("follow" not in way)
             with suppress(DeploymentError, urllib3.exceptions.HTTPError, OSError, ValueError):
                 for line in self._stream(of, last, **way):
                     at, _, text = line.partition(b" ")
-                    if at > last:
+                    if at > last and not self._too_old(at):
                         last = at
                         yield text
-            way = self._way_on(of, read_to_end="follow" not in way)
+                read_to_end = "follow" not in way
+            way = self._way_on(of, read_to_end=read_to_end or failed == ATTEMPTS)
+
+    def _too_old(self, at: bytes) -> bool:
+        """Nodes tell the times of their own zones. What is no time is a complaint of the node's."""
+        with suppress(ValueError):
+            return self._since is not None and datetime.fromisoformat(at.decode()) <= self._since
+        return False
 
     def _stream(self, of: _Written, last: bytes, **how: bool) -> Iterator[bytes]:
         """Lines that are whole, each with its time first."""
-        if last:
-            passed = datetime.now(UTC) - datetime.fromisoformat(last.decode())
+        if known := datetime.fromisoformat(last.decode()) if last else self._since:
+            passed = datetime.now(UTC) - known
             how |= {"since_seconds": int(passed.total_seconds()) + _MARGIN}  # type: ignore[dict-item]
         rest = b""
         with closing(self._opened(of, **how)) as response:

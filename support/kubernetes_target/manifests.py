@@ -13,7 +13,7 @@ from support.commands import ETCD_CLIENT, HTTP, NATS_MONITOR, UP, Command, Surro
 from support.kept_deployment import names
 from support.kubernetes_target.cluster import Manifest
 from support.kubernetes_target.in_image import COMMANDS, DATA
-from support.kubernetes_target.labels import MAY_BE_LOST, RUN, SET
+from support.kubernetes_target.labels import CLOSED_BY, MAY_BE_LOST, RUN, SET
 from support.kubernetes_target.pods import CONTAINER
 from support.spec import GENERATING, Role
 
@@ -36,6 +36,9 @@ _ELSEWHERE = {
     ]
 }
 """Than on nodes that may be lost: a scenario that loses one is about the workers there."""
+PATIENCE = 10.0
+"""Seconds that whoever starts with its deployment waits for every member of etcd. Dynamo 1.4.2 that asks a member which
+does not listen yet ends ("BackendUnknown: ... tcp connect error"), though others would answer."""
 _GRACE = 30
 """Seconds that a pod which is deleted has to end, as Kubernetes has it where nobody says."""
 
@@ -60,7 +63,7 @@ def namespace(home: Home, owner: Any) -> Manifest:
 def deployment(home: Home, around: Surroundings) -> list[Manifest]:
     """Everything of it, in an order in which it can be made."""
     roles = names(around.spec)
-    told = {name: told_to(name, role, around) for name, role in roles.items()}
+    told = {name: told_to(name, role, around, patience=PATIENCE) for name, role in roles.items()}
     sets = Counter(set_of(name) for name in roles)
     role_of = {set_of(name): role for name, role in roles.items()}
     return [
@@ -83,11 +86,14 @@ def components(home: Home, told: Mapping[str, str]) -> Manifest:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _metadata(home, TOLD), "data": dict(told)}
 
 
-def told_to(name: str, role: Role, around: Surroundings, *, starts: bool = True) -> str:
-    """What its keeper is told (`keeper.Keeper.keep`). starts: or it waits until it is told to."""
+def told_to(name: str, role: Role, around: Surroundings, *, starts: bool = True, patience: float = 0.0) -> str:
+    """What its keeper is told (`keeper.Keeper.keep`). starts: or it waits until it is told to.
+
+    patience: seconds in which it waits for every member of etcd; after them one will do.
+    """
     told = command_of(name, role, around, around.spec.dynamo)
     kept = {"argv": told.argv, "environment": told.environment, "restart": around.spec.restart, "starts": starts}
-    return json.dumps(kept | {"needs": _needs(role, around)}, indent=1)
+    return json.dumps(kept | {"needs": _needs(role, around), "patience": patience}, indent=1)
 
 
 def command_of(name: str, role: Role, around: Surroundings, version: str) -> Command:
@@ -97,7 +103,7 @@ def command_of(name: str, role: Role, around: Surroundings, version: str) -> Com
 
 
 def _needs(role: Role, around: Surroundings) -> list[list[str]]:
-    """Of each group one must answer before a component is started for the first time."""
+    """Of each group one must answer before a component is started for the first time, and all if they do in time."""
     if role in ("etcd", "nats"):
         return []
     etcds = [f"http://{around.places[etcd].at(ETCD_CLIENT)}{UP['etcd'][1]}" for etcd in around.etcds()]
@@ -113,6 +119,12 @@ def _service(home: Home, name: str, of: Mapping[str, str], *, reached: str) -> M
     spec: Manifest = {"selector": {RUN: home.run, **of}, "ports": [{"name": "http", "port": HTTP}]}
     spec |= {"clusterIP": "None", "publishNotReadyAddresses": True} if reached == "by name" else {"type": reached}
     return {"apiVersion": "v1", "kind": "Service", "metadata": _metadata(home, name), "spec": spec}
+
+
+def closing(node: str, *, by: str | None) -> Manifest:
+    """What of a node closes it to new pods, with the run that does; or opens it again (by=None)."""
+    metadata = {"name": node, "annotations": {CLOSED_BY: by}}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"unschedulable": True if by else None}}
 
 
 def budget(home: Home, role: Role, count: int) -> Manifest:

@@ -46,6 +46,11 @@ def ready(pod: Any) -> bool:
     return container_runs(pod) and _has(pod.status.conditions, "Ready")
 
 
+def over(pod: Any) -> bool:
+    """It has ended for good, evicted by its node or complete: its controller makes another, and it lies about."""
+    return pod.status.phase in ("Failed", "Succeeded")
+
+
 def node_ready(node: Any) -> bool:
     return _has(node.status.conditions, "Ready")
 

@@ -19,6 +19,7 @@ from support.kubernetes_target.cluster import Cluster
 from support.kubernetes_target.in_image import ROOT, SOCKET
 from support.kubernetes_target.log import PodLog
 from support.kubernetes_target.pods import container_runs, main_of
+from support.kubernetes_target.sessions import lines
 from support.vitals import Vitals
 from support.waiting import eventually
 
@@ -192,8 +193,8 @@ class PodProcess:
 
     def _listen(self, session: Any) -> None:
         """Runs in a thread: take what the keeper says, until it says no more."""
-        with suppress(OSError, WebSocketException):
-            while line := session.readline_stdout():
+        with suppress(ValueError):  # of a line that is cut off in the middle
+            for line in lines(session):
                 self._take(json.loads(line))
         with suppress(OSError, WebSocketException):
             session.close()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from support.errors import DeploymentError, Unavailable
 from support.kubernetes_target.cluster import PROTECTED, Cluster, Manifest
 from support.kubernetes_target.in_image import digest
-from support.kubernetes_target.labels import RUN
+from support.kubernetes_target.labels import CLOSED_BY, RUN
 from support.kubernetes_target.lease import LASTS, Lease, heard_of
+from support.kubernetes_target.manifests import closing
 from support.kubernetes_target.pods import CONTAINER, container_runs, hopeless, waits_for
 from support.kubernetes_target.reaper import LEASE
 from support.settings import ROOT
@@ -96,16 +98,31 @@ class ClusterRun:
 
 
 def sweep(cluster: Cluster) -> list[str]:
-    """Delete what dead runs have left and no reaper has taken yet; returns the names of their namespaces."""
-    found = []
+    """Take away what dead runs have left: namespaces that no reaper has deleted yet, and nodes that they have closed.
+
+    Returns what was done, a clause each.
+    """
+    deleted, living = [], set[str]()
     for one in cluster.namespaces(OWNER):
         name = one.metadata.name
-        if one.status.phase == "Terminating" or not _dead(cluster, one):
-            continue
-        for owned in cluster.namespaces(f"{RUN}={name}"):
-            cluster.delete_namespace(owned.metadata.name, grace=1)
-        found.append(name)
-    return found
+        if not _dead(cluster, one):
+            living.add(name)
+        elif one.status.phase != "Terminating":
+            for owned in cluster.namespaces(f"{RUN}={name}"):
+                cluster.delete_namespace(owned.metadata.name, grace=1)
+            deleted.append(f"deleted the namespace {name} and its own")
+    return [*deleted, *(f"let pods onto {node} again" for node in _open_nodes(cluster, living))]
+
+
+def _open_nodes(cluster: Cluster, living: Container[str]) -> list[str]:
+    """Those that runs have closed which are not among the living."""
+    if not (cluster.may("list", "nodes") and cluster.may("patch", "nodes")):
+        return []  # nor could whoever has no such right have closed one
+    closed = [(one, (one.metadata.annotations or {}).get(CLOSED_BY)) for one in cluster.nodes()]
+    found = [node for node, run in closed if run and run not in living]
+    for node in found:
+        cluster.patch(closing(node.metadata.name, by=None))
+    return [node.metadata.name for node in found if node.spec.unschedulable]
 
 
 def _dead(cluster: Cluster, namespace: Any) -> bool:

@@ -103,13 +103,17 @@ class Results(Records):
             done=done, killed=self.killed, unfinished=max(0, self.unfinished), sent_until=min(told, default=None)
         )
 
+    @property
+    def slowed(self) -> list[tuple[float, float]]:
+        """When faults took the machine's processors on purpose: begins and ends, seconds since the epoch."""
+        return [(fault.begin, fault.end or math.inf) for fault in self.marks.faults if fault.slows_clients]
+
     @cached_property
     def late_ms(self) -> float:
         """Milliseconds by which 99 of 100 requests at most left after they were due: the client's own lateness.
 
         Those that were due while a fault slowed the clients on purpose do not count. 0 when there are no others."""
-        slowed = [fault for fault in self.marks.faults if fault.slows_clients]
-        during = (pl.col("due").is_between(fault.begin, fault.end or math.inf) for fault in slowed)
+        during = (pl.col("due").is_between(begin, end) for begin, end in self.slowed)
         late = (pl.col("start") - pl.col("due")).quantile(0.99, "linear") * 1000
         others = self.folder.frame.filter(~pl.any_horizontal(pl.lit(False), *during))
         return float(others.select(late).collect(engine="streaming").item() or 0.0)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from tests.controls.suite import Area, Control
 
 GONE = "An etcd leader that is gone costs nobody anything"
-REPLACED = "The etcd leader is replaced by a member that holds nothing yet"
+REPLACED = "An etcd leader that is replaced by a member that holds nothing yet is not missed"
 CUT = "An etcd follower that is cut off from the other etcd members for 2 seconds needs no hand"
 SILENT = "The majority of etcd elects another leader, and the old one falls silent"
 LEFT_OUT = "A worker that is cut off from etcd is left out, and serves again when it was started anew"
 MOMENT = "A frontend that is cut off from etcd for a moment serves on with what it knows"
-LOSSY = "Every part of Dynamo is left with 7 of 10 packets from etcd for 14 seconds"
+LOSSY = "A Dynamo that is left with 7 of 10 packets from etcd costs nobody anything"
 MAJORITY = "Two of three etcd members that are gone for a moment are not missed"
 NEWCOMER = "Nobody finds a new worker until etcd has a majority again"
 ENDS = "An idle Dynamo ends when its only etcd is gone"
-BACK = "The only etcd comes back with what it stored"
+BACK = "Dynamo serves again when its only etcd comes back with what it stored"
 FULL = "Requests do not notice that etcd is full"
-FORGETS = "Etcd forgets how one worker came and another one went"
-NATS = "NATS comes back with nothing of what it stored"
-COMES = "The etcd leader is lost while a worker starts"
-TWO_FRONTENDS = "Two frontends that spread requests by memory lose NATS, one and then the other"
+FORGETS = "A frontend catches up although etcd has forgotten how one worker came and another one went"
+NATS = "NATS that comes back with nothing of what it stored serves as before"
+COMES = "A worker that comes serves although the etcd leader is lost while a worker starts"
+TWO_FRONTENDS = "Two frontends that lose NATS one after the other cost no answer that has begun"
 
 NO_TOKEN = "And no token is lost or repeated"
 LOST = r"of \d+ tokens [1-9]\d* were lost"
@@ -54,7 +54,7 @@ FAIL = [
     Control(
         "freezes-who-comes",
         COMES,
-        "Then the new worker answers requests within 40 seconds of its end",
+        "Then the new worker answers requests within 40 seconds of the failure's end",
         r"vllm-worker-2 takes a request: not within",
     ),
     Control("drops-a-chunk", TWO_FRONTENDS, NO_TOKEN, LOST),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tests.controls.suite import Area, Control
 
-STRAINED = "The GPU of one worker is severely throttled for 6 seconds"
-SEVERER = "The GPU of a worker is throttled slightly, moderately and severely"
-LINE = "XID 79 is reported for the GPU of a worker"
-DIES = "One worker dies of XID 79"
-FORGOTTEN = "Whoever would end severely throttled is killed"
+STRAINED = "A worker whose GPU is severely throttled for 6 seconds loses no answer"
+SEVERER = "A worker whose GPU is throttled slightly, moderately and severely is later each time"
+LINE = "A report of XID 79 is read, and harms no answer"
+DIES = "A worker that dies of XID 79 costs running requests nothing"
+FORGOTTEN = "A fault ends although its injector is killed: the GPU of one worker is severely throttled"
 
 NO_TOKEN = "And no token is lost or repeated"
 LOST = r"of \d+ tokens [1-9]\d* were lost"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.controls.suite import Area, Control
 
 NOISY = "A neighbour that eats the CPU makes answers late at most, and loses none"
-READERS = "A crowd of clients that do not read costs others nothing"
+READERS = "A crowd of clients that do not read costs others no answer"
 FLAWED = "A worker that is started with no model folder ends and says why"
 SILENT = "A stream whose worker falls silent ends with an error where no migrations are allowed"
 

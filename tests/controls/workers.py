@@ -10,9 +10,23 @@ SPARED = "A slow worker is spared where requests are spread by memory"
 URGENT = "Urgent requests do not wait in the crowd"
 PINNED = "Who wants a busy worker waits for it while others are served"
 CROWD = "Ten times as many clients as places all get their answers"
+ON_TOP = "Four times as many clients as places all get their answers"
+TOO_LONG = "Too long prompts are refused while others are answered"
 BEGUN = "Answers that are being written do not need those who read prompts"
 
 FAIL = [
+    Control(
+        "loses-the-patience",
+        ON_TOP,
+        "And whoever comes on top has a whole answer as well",
+        r"SuccessRateChecker: BROKEN: \d+ of \d+ requests were answered in full \(\d+ timeout\)",
+    ),
+    Control(
+        "sends-short-prompts",
+        TOO_LONG,
+        "Then every prompt that is too long is refused",
+        r"of \d+ requests [1-9]\d* were answered in full, 0 were refused with 400",
+    ),
     Control(
         "lists-the-dead",
         CHURN,

@@ -9,12 +9,14 @@ from support.known_defects import expect_known_defects
 from support.report.allure_results import ReportFormatter
 from support.report.evidence import attach, attach_file
 from support.report.scenario_runs import run_of
+from support.waiting import scale_deadlines
 
 
 def before_all(context: Any) -> None:
     results = Path(os.environ["RESULTS"])
     context._runner.formatters.append(ReportFormatter.into(results, context.config))
     attach("machine", "2 cores", "text")
+    scale_deadlines(float(context.config.userdata.get("timeout_scale", 1)))
 
 
 def before_feature(context: Any, feature: Any) -> None:

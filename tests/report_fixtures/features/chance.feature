@@ -13,6 +13,10 @@ Feature: A known defect that is met by chance
   Scenario: Something else is broken, without a trace
     Then it lost tokens 3 to 4
 
+  @met @wrong
+  Scenario: A defect is met, and an answer that completed is wrong
+    Then an answer is wrong
+
   @met @errs
   Scenario: A defect is met, and nothing can be judged
     When the fault does not happen
@@ -35,6 +39,12 @@ Feature: A known defect that is met by chance
 
   @met
   Scenario: A defect is met by chance on a machine that is busy
+    Then the machine is too busy to tell
+
+  @met @known_defect
+  Scenario: A known defect is met on a machine that is busy
+    Known defect: it is slow.
+
     Then the machine is too busy to tell
 
   @unmet

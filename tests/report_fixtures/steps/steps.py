@@ -7,7 +7,7 @@ from typing import Any
 from allure_commons._allure import step
 from behave import given, then, when
 
-from support.errors import DeploymentError, FaultError, TooBusy
+from support.errors import DeploymentError, FaultError, TooBusy, WrongAnswer
 from support.report.evidence import attach
 from support.waiting import eventually
 
@@ -27,6 +27,11 @@ def well(context: Any) -> None:
 def lost(context: Any, first: int, last: int) -> None:
     print("a line on stdout")
     raise AssertionError(f"lost tokens {first}-{last}; the stream ended after 240 ms without a finish reason")
+
+
+@then("an answer is wrong")
+def wrong(context: Any) -> None:
+    raise WrongAnswer("of 600 tokens 2 were lost")
 
 
 @then("the machine is too busy to tell")
