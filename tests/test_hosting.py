@@ -58,15 +58,25 @@ def test_an_eviction_that_is_refused_otherwise_is_an_error(
     one_sentence(told.value)
 
 
+NOT_LABELLED = f"n is not labelled {MAY_BE_LOST}=true, by which its owner would allow it"
+CLOSED = "n is closed already, by somebody who may not want it open"
+
+
 @pytest.mark.parametrize(
-    ("labels", "may"), [({MAY_BE_LOST: "true"}, True), ({MAY_BE_LOST: "no"}, False), (None, False)]
+    ("labels", "spec", "why_not"),
+    [
+        ({MAY_BE_LOST: "true"}, {}, None),
+        ({MAY_BE_LOST: "true"}, {"unschedulable": True}, CLOSED),
+        ({MAY_BE_LOST: "no"}, {}, NOT_LABELLED),
+        (None, {}, NOT_LABELLED),
+    ],
 )
-def test_a_node_is_lost_only_where_its_owner_says_so(
-    cluster: Cluster, answers: dict[str, tuple[int, Any]], labels: Any, may: bool
+def test_a_node_is_lost_only_where_its_owner_says_so_and_it_is_open(
+    cluster: Cluster, answers: dict[str, tuple[int, Any]], labels: Any, spec: Any, why_not: str | None
 ) -> None:
-    answers["GET /api/v1/nodes/n"] = 200, {"kind": "Node", "metadata": {"name": "n", "labels": labels}}
-    reason = hosting(cluster).must_not_lose("n")
-    assert reason == (None if may else f"n is not labelled {MAY_BE_LOST}=true, by which its owner would allow it")
+    node = {"kind": "Node", "metadata": {"name": "n", "labels": labels}, "spec": spec}
+    answers["GET /api/v1/nodes/n"] = 200, node
+    assert hosting(cluster).must_not_lose("n") == why_not
 
 
 def test_a_command_of_the_users_gets_the_node(cluster: Cluster, tmp_path: Path) -> None:

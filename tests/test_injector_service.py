@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -44,6 +45,7 @@ def shell(command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="needs Debian's packages curl and jq")
 @in_lab
 def test_the_lines_of_the_testing_guide_work_as_they_are_written() -> None:
     with ground() as around, programs(around):
