@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from behave.model_type import Status
 from support.errors import TooBusy
 from support.known_defects import is_known_defect
 from support.report.scenario_runs import run_of
+from support.report.written_results import results_of
 
 FILE = "put-off.jsonl"
 """In a part's folder."""
@@ -40,7 +40,7 @@ class PutOff:
 
     def forget(self) -> None:
         """Take away that it was skipped there, and what it has left."""
-        for file, told in list(results_of(Path(self.evidence).parents[1])):
+        for file, told in results_of(Path(self.evidence).parents[1]):
             if (told["name"], told["status"]) == (self.name, "skipped"):
                 file.unlink()
         shutil.rmtree(self.evidence, ignore_errors=True)
@@ -60,13 +60,6 @@ def of_parts(folder: Path) -> list[PutOff]:
     """What the parts in that folder have put off so far."""
     files = sorted(folder.glob(f"*/{FILE}"))
     return [PutOff(**json.loads(line)) for file in files for line in file.read_text().splitlines()]
-
-
-def results_of(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The results of a run or a part so far, each with its file; but not what one that was killed had half written."""
-    for file in folder.glob("allure-results/*-result.json"):
-        with suppress(ValueError):
-            yield file, json.loads(file.read_text())
 
 
 def _judge(folder: Path, scenario: Scenario, runner: Runner) -> bool:

@@ -88,6 +88,12 @@ def test_a_scenario_whose_end_nobody_knows_is_not_called_passed(tmp_path: Path) 
     assert "passed" not in _Cells(html).text
 
 
+def test_a_result_that_is_half_written_hides_no_other(tmp_path: Path) -> None:
+    run(tmp_path)
+    (tmp_path / "allure-results" / "0-result.json").write_text('{"name": "')
+    assert "✓ passed" in _Cells(page(tmp_path)).text
+
+
 def test_records_that_cannot_be_read_are_told_and_do_not_hide_the_others(tmp_path: Path) -> None:
     run(tmp_path)
     (folder(tmp_path / "evidence" / "broken" / "load", [record(0, 0.0)]) / "load.json").write_text("{")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from support.errors import UsageError
 from support.faults.journal import Journal
+from support.faults.overload import records_of
 from support.results import Results
 
 Vital = Mapping[str, float]
@@ -73,7 +74,7 @@ class ValidationContext:
     def beside(self, name: str) -> ValidationContext:
         """The same, of what the clients of a second load saw (`support.faults.overload`)."""
         self.looked = True
-        folder = self.log_dir.with_name(f"{self.log_dir.name}-{name}")
+        folder = records_of(name, self.log_dir.parent)
         return replace(self, log_dir=folder, loaded=Results(folder), seen=[], looked=False)
 
     def saw(self, what: str) -> None:

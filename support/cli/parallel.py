@@ -19,10 +19,10 @@ from support.errors import SpecsError, UsageError
 from support.hooks import hold
 from support.parts import NOTHING, VARIABLE, Part
 from support.process import ends_with_us
-from support.put_off import PutOff, of_parts, results_of
+from support.put_off import PutOff, of_parts
 from support.report.html import build
-from support.report.outcome import KNOWN_DEFECT
 from support.report.summary_page import write_summary
+from support.report.written_results import results_of, verdict_of
 from support.settings import Settings
 
 _PARTS = "parts"
@@ -30,7 +30,7 @@ _PARTS = "parts"
 REFUSED = 2
 """Exit status of a part that could not run anything as asked."""
 _LOOKS = 0.5
-_CODES = {"passed": "passed", "failed": "failed", "broken": "error", "skipped": "skipped"}
+_KINDS = ("passed", "failed", "error", "known defect", "skipped")
 
 
 def jobs_of(arguments: Sequence[str]) -> tuple[int, list[str]]:
@@ -199,10 +199,10 @@ def _tell(log_dir: Path, seconds: float) -> None:
             print(f"\n{title} scenarios:", *(f"  {name}" for name in names), sep="\n")
     if kinds["known defect"]:
         print(f"\nKnown defects of Dynamo that failed as expected: {kinds['known defect']}")
-    told = ", ".join(f"{kinds[kind]} {kind}" for kind in ("passed", "failed", "error", "known defect", "skipped"))
+    told = ", ".join(f"{kinds[kind]} {kind}" for kind in _KINDS)
     print(f"\n{len(results)} scenarios: {told}\nTook {int(seconds // 60)}min {seconds % 60:.3f}s")
 
 
 def _kind(result: Mapping[str, Any]) -> str:
-    message = str((result.get("statusDetails") or {}).get("message", ""))
-    return "known defect" if message.startswith(KNOWN_DEFECT) else _CODES.get(result["status"], "error")
+    verdict = verdict_of(result)
+    return verdict if verdict in _KINDS else "error"

@@ -16,9 +16,14 @@ from support.load.run import LoadRun, Progress
 CROWD = "overload"
 URGENT = "urgent"
 TOO_LONG = "token_overflow"
-"""Names of the second loads; the records of each are in a folder beside the main load's (load-urgent)."""
+"""Names of the second loads."""
 FELT_WITHIN = 10.0
 """Seconds in which the deployment must be seen to feel it."""
+
+
+def records_of(name: str, folder: Path) -> Path:
+    """The folder of the records of a second load, beside the main load's. folder: the scenario's."""
+    return folder / f"load-{name}"
 
 
 class _MoreLoad(Fault):
@@ -28,7 +33,7 @@ class _MoreLoad(Fault):
 
     def __init__(self, plan: LoadPlan, folder: Path) -> None:
         self.victim = plan.name.replace("_", " ")
-        self.run = LoadRun(plan, folder / f"load-{plan.name}")
+        self.run = LoadRun(plan, records_of(plan.name, folder))
         self._begun = False
 
     @classmethod

@@ -6,7 +6,6 @@ colour says, a word or a shape says too (colours: Okabe and Ito).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,7 +15,7 @@ from support.errors import UsageError
 from support.evidence import slug
 from support.report.load_history import Past, remember
 from support.report.load_sketches import HATCHING, course, trend
-from support.report.outcome import KNOWN_DEFECT
+from support.report.written_results import results_of, verdict_of
 from support.results import Measures, Results
 
 PAGE = "load-summary.html"
@@ -42,7 +41,7 @@ def write_summary(run_dir: Path) -> Path | None:
     folders = sorted(file.parent for file in (run_dir / "evidence").glob("*/load/load.json"))
     if not folders:
         return None
-    verdicts = _verdicts(run_dir / "allure-results")
+    verdicts = _verdicts(run_dir)
     loads = [_told(folder, verdicts) for folder in folders]
     past = remember(run_dir, [one for load in loads for one in _past(load)])
     page = run_dir / PAGE
@@ -50,15 +49,9 @@ def write_summary(run_dir: Path) -> Path | None:
     return page
 
 
-def _verdicts(results: Path) -> dict[str, tuple[str, str]]:
+def _verdicts(run_dir: Path) -> dict[str, tuple[str, str]]:
     """By the name of the scenario's folder: its title and how it ended."""
-    found = {}
-    for file in sorted(results.glob("*-result.json")):
-        told = json.loads(file.read_text())
-        message = str((told.get("statusDetails") or {}).get("message", ""))
-        verdict = "known defect" if message.startswith(KNOWN_DEFECT) else str(told["status"])
-        found[slug(told["name"])] = (str(told["name"]), verdict)
-    return found
+    return {slug(told["name"]): (str(told["name"]), verdict_of(told)) for _, told in results_of(run_dir)}
 
 
 def _told(folder: Path, verdicts: dict[str, tuple[str, str]]) -> _Told:
